@@ -1,0 +1,145 @@
+//! A few probes that decide whether the circuit closes.
+
+use core::time::Duration;
+
+use super::BreakerConfig;
+use crate::time::Instant;
+
+/// Which probe a permit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Ticket {
+    slot: u8,
+    /// How often the slot had been used before: an expired probe's late result is not the
+    /// result of the probe that took its slot.
+    use_count: u8,
+}
+
+/// What the probes have shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Undecided,
+    Close,
+    Open,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct HalfOpen {
+    /// When the whole state has failed.
+    deadline: Instant,
+    /// When each probe in flight has failed.
+    probes: [Option<Instant>; MAX_PROBES],
+    use_counts: [u8; MAX_PROBES],
+    admitted: u16,
+    succeeded: u16,
+    failed: u16,
+}
+
+const MAX_PROBES: usize = 8;
+
+impl HalfOpen {
+    pub(super) fn new(now: Instant, config: &BreakerConfig) -> Self {
+        Self {
+            deadline: now.saturating_add(config.half_open_timeout),
+            probes: [None; MAX_PROBES],
+            use_counts: [0; MAX_PROBES],
+            admitted: 0,
+            succeeded: 0,
+            failed: 0,
+        }
+    }
+
+    /// A place for one more probe, where there is one.
+    pub(super) fn admit(&mut self, now: Instant, config: &BreakerConfig) -> Option<Ticket> {
+        if self.admitted >= config.half_open_calls {
+            return None;
+        }
+        let places = self
+            .probes
+            .iter_mut()
+            .zip(&self.use_counts)
+            .zip(0_u8..config.half_open_concurrent);
+        for ((probe, &use_count), slot) in places {
+            if probe.is_none() {
+                *probe = Some(now.saturating_add(config.probe_timeout));
+                self.admitted += 1;
+                return Some(Ticket { slot, use_count });
+            }
+        }
+        None
+    }
+
+    pub(super) fn settle(&mut self, ticket: Ticket, failed: bool, config: &BreakerConfig) -> Verdict {
+        if self.free(ticket) {
+            self.count(failed);
+        }
+        self.verdict(config)
+    }
+
+    /// A probe that says nothing: its place and its count are free again.
+    pub(super) fn give_back(&mut self, ticket: Ticket) {
+        if self.free(ticket) {
+            self.admitted = self.admitted.saturating_sub(1);
+        }
+    }
+
+    /// Fails the probes, or the whole state, whose deadline has passed.
+    pub(super) fn expire(&mut self, now: Instant, config: &BreakerConfig) -> Verdict {
+        if now >= self.deadline {
+            return Verdict::Open;
+        }
+        for slot in 0..MAX_PROBES {
+            if self.probes[slot].is_some_and(|deadline| now >= deadline) {
+                self.probes[slot] = None;
+                self.use_counts[slot] = self.use_counts[slot].wrapping_add(1);
+                self.count(true);
+            }
+        }
+        self.verdict(config)
+    }
+
+    /// The first instant at which [`expire`](Self::expire) has something to do.
+    pub(super) fn deadline(&self) -> Instant {
+        self.probes
+            .iter()
+            .flatten()
+            .fold(self.deadline, |first, &probe| first.min(probe))
+    }
+
+    pub(super) fn rebase(&mut self, step: Duration) {
+        self.deadline = self.deadline.saturating_sub(step);
+        for probe in self.probes.iter_mut().flatten() {
+            *probe = probe.saturating_sub(step);
+        }
+    }
+
+    fn free(&mut self, ticket: Ticket) -> bool {
+        let slot = usize::from(ticket.slot) % MAX_PROBES;
+        if self.use_counts[slot] != ticket.use_count || self.probes[slot].is_none() {
+            return false;
+        }
+        self.probes[slot] = None;
+        self.use_counts[slot] = self.use_counts[slot].wrapping_add(1);
+        true
+    }
+
+    const fn count(&mut self, failed: bool) {
+        if failed {
+            self.failed = self.failed.saturating_add(1);
+        } else {
+            self.succeeded = self.succeeded.saturating_add(1);
+        }
+    }
+
+    /// Decided as soon as the rest cannot change it.
+    const fn verdict(&self, config: &BreakerConfig) -> Verdict {
+        if self.succeeded >= config.half_open_successes {
+            Verdict::Close
+        } else if self.failed > config.half_open_calls - config.half_open_successes {
+            Verdict::Open
+        } else {
+            Verdict::Undecided
+        }
+    }
+}
