@@ -51,6 +51,8 @@
 
 mod config;
 mod half_open;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use core::time::Duration;
@@ -256,6 +258,8 @@ impl Breaker {
             return;
         }
         let slow = now.saturating_duration_since(permit.admitted_at) >= self.config.slow_call;
+        // Where slowness cannot trip, a slow success is a success.
+        let too_slow = slow && self.config.slow_rate.is_some();
         let (failed, hint) = match settled {
             Settled::Success => (false, None),
             Settled::Failure { retry_after } => (true, retry_after),
@@ -281,13 +285,13 @@ impl Breaker {
                 };
                 window.record(now, failed, slow);
                 let (in_a_row, counts) = (*failures_in_a_row, window.counts());
-                if (failed || slow) && self.trips(in_a_row, counts) {
+                if (failed || too_slow) && self.trips(in_a_row, counts) {
                     self.open(now, hint);
                 }
             }
             State::HalfOpen(half_open) => {
-                // A slow probe is no proof of health where slowness can trip.
-                let failed = failed || (slow && self.config.slow_rate.is_some());
+                // A slow probe is no proof of health.
+                let failed = failed || too_slow;
                 let Some(ticket) = permit.probe else { return };
                 let verdict = half_open.settle(ticket, failed, &self.config);
                 self.conclude(now, verdict, hint);

@@ -100,6 +100,11 @@ impl Bulkhead {
     /// Gives a slot back.
     pub fn release(&mut self, slot: Slot) {
         let Slot(()) = slot;
+        self.release_lost();
+    }
+
+    /// Gives back the slot of a call that is gone, and its slot with it.
+    pub(crate) const fn release_lost(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 }

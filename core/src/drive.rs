@@ -47,23 +47,9 @@ impl<E: core::error::Error + 'static> core::error::Error for CallError<E> {
     }
 }
 
-/// Retries multiply: `k` layers of three are `3^k` requests. What a guard gave up on is therefore
-/// [`FaultKind::Overloaded`] for the guard above, which leaves it alone.
 impl<E> Fault for CallError<E> {
     fn kind(&self) -> FaultKind {
-        match self.reason {
-            StopReason::Permanent => FaultKind::Permanent,
-            StopReason::NotIdempotent => FaultKind::Unknown,
-            StopReason::AttemptsExhausted
-            | StopReason::Overloaded
-            | StopReason::HintTooLong { .. }
-            | StopReason::GaveUp
-            | StopReason::Deadline
-            | StopReason::Budget
-            | StopReason::Breaker { .. }
-            | StopReason::RateLimit { .. }
-            | StopReason::Bulkhead => FaultKind::Overloaded,
-        }
+        self.reason.fault_above()
     }
 
     fn retry_after(&self) -> Option<Duration> {

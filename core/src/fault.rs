@@ -9,13 +9,14 @@
 //! | [`NotSent`](FaultKind::NotSent) | the request provably never left | yes, and the first one costs no budget |
 //! | [`Transient`](FaultKind::Transient) | the server could not do it just now | yes |
 //! | [`Throttled`](FaultKind::Throttled) | the server asks for less | yes, from a slower base |
-//! | [`Unknown`](FaultKind::Unknown) | sent, and no answer | only a call declared idempotent |
+//! | [`Unknown`](FaultKind::Unknown) | sent, and no answer: timed out, or the connection broke | only a call declared idempotent |
 //! | [`Permanent`](FaultKind::Permanent) | asking again gets the same answer | never |
 //! | [`Overloaded`](FaultKind::Overloaded) | a layer below already retried, or says "do not retry" | never |
 //!
 //! The table is that of `aws-smithy-types` (`ErrorKind`), widened by the question that decides
 //! about duplicates: did the request leave?
 
+use core::fmt;
 use core::time::Duration;
 
 /// What kind of failure an attempt met. See the [module](self) for what follows from each.
@@ -26,12 +27,13 @@ use core::time::Duration;
 pub enum FaultKind {
     /// The request provably never left: connection refused, no free connection in the pool.
     NotSent,
-    /// The server could not do it just now: reset, 500, 502, 503, 504, deadlock, serialization
-    /// failure, database locked. Also a timeout of a call that changes nothing.
+    /// The server could not do it just now, and did not: 500, 502, 503, 504, deadlock,
+    /// serialization failure, database locked.
     Transient,
     /// The server asks for less: 429, 503 with `Retry-After`, too many connections.
     Throttled,
-    /// The request was sent and no answer came: whether it took effect is not known.
+    /// The request was sent and no answer came, for it timed out or the connection broke: whether it
+    /// took effect is not known.
     Unknown,
     /// Asking again gets the same answer: 4xx, authentication, a violated constraint.
     Permanent,
@@ -74,6 +76,15 @@ impl FaultKind {
         }
     }
 }
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// For tests and sketches: a real error says more than its kind.
+impl core::error::Error for FaultKind {}
 
 /// An error that can say what kind of failure it is.
 ///

@@ -51,6 +51,8 @@
 
 mod call;
 mod config;
+#[cfg(test)]
+mod tests;
 
 use core::time::Duration;
 

@@ -6,8 +6,8 @@
 //! ```text
 //!   counter h   0 ──── 1 ──── ┊ 2 ──── 3 ──── 4        rise 2, fall 3: h in 0 ..= rise+fall-1
 //!                unhealthy    ┊     healthy            up iff h >= rise
-//!                  pass: right, crossing jumps to the right end
-//!                  fail: left,  crossing jumps to the left end
+//!                  pass: right, at rise or above to the right end
+//!                  fail: left,  below rise to the left end
 //!
 //!   Unknown ──first result──▶ Healthy ⇄ Degraded       degraded: up, and the last result was slow
 //!      ▲                        ⇅                      (or the counter is on its way down)
@@ -41,6 +41,8 @@
 //! ```
 
 pub mod summary;
+#[cfg(test)]
+mod tests;
 
 use core::time::Duration;
 
@@ -322,9 +324,15 @@ impl Monitor {
         if let ProbeState::Running { deadline } = self.probe
             && now >= deadline
         {
+            // In the order in which it happened, however late this call is.
+            self.forget_stale(deadline);
             self.probe = ProbeState::Idle { since: deadline };
-            self.count(now, ProbeResult::Fail);
+            self.count(deadline, ProbeResult::Fail);
         }
+        self.forget_stale(now);
+    }
+
+    fn forget_stale(&mut self, now: Instant) {
         if self.counter.is_some() && now >= self.stale_at {
             self.counter = None;
             self.last_was_slow = false;
@@ -337,13 +345,8 @@ impl Monitor {
             (ProbeResult::Inconclusive, _) => return,
             (ProbeResult::Fatal, _) | (ProbeResult::Fail, None) => 0,
             (ProbeResult::Pass | ProbeResult::SlowPass, None) => top,
-            (ProbeResult::Pass | ProbeResult::SlowPass, Some(h)) if h + 1 >= rise => {
-                if h < rise {
-                    top
-                } else {
-                    (h + 1).min(top)
-                }
-            }
+            // Up also from partly down: only failures in a row bring it down.
+            (ProbeResult::Pass | ProbeResult::SlowPass, Some(h)) if h + 1 >= rise => top,
             (ProbeResult::Pass | ProbeResult::SlowPass, Some(h)) => h + 1,
             (ProbeResult::Fail, Some(h)) if h <= rise => 0,
             (ProbeResult::Fail, Some(h)) => h - 1,

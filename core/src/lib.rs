@@ -83,6 +83,8 @@ pub mod rate_limit;
 pub mod retry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 pub mod time;
 mod units;
 

@@ -94,7 +94,11 @@ impl RateLimiter {
                 }
                 Answer::Granted
             }
-            Step::NotBefore(at) => Answer::NotBefore(at),
+            Step::NotBefore(at) => {
+                // Without it the promise would move on with every request after a step back.
+                self.tat = gcra::rewind(self.tat, now, self.quota);
+                Answer::NotBefore(at)
+            }
             Step::Never => Answer::Never,
         }
     }

@@ -22,6 +22,8 @@
 pub mod backoff;
 pub mod budget;
 mod policy;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 use core::time::Duration;
@@ -111,6 +113,28 @@ impl StopReason {
             | Self::Overloaded
             | Self::HintTooLong { .. }
             | Self::GaveUp => false,
+        }
+    }
+}
+
+impl StopReason {
+    /// What the layer above should make of it. Retries multiply: `k` layers of three attempts are
+    /// `3^k` requests. What a guard gave up on is therefore [`FaultKind::Overloaded`] for the
+    /// guard above, which leaves it alone.
+    #[must_use]
+    pub const fn fault_above(self) -> FaultKind {
+        match self {
+            Self::Permanent => FaultKind::Permanent,
+            Self::NotIdempotent => FaultKind::Unknown,
+            Self::AttemptsExhausted
+            | Self::Overloaded
+            | Self::HintTooLong { .. }
+            | Self::GaveUp
+            | Self::Deadline
+            | Self::Budget
+            | Self::Breaker { .. }
+            | Self::RateLimit { .. }
+            | Self::Bulkhead => FaultKind::Overloaded,
         }
     }
 }
@@ -250,10 +274,7 @@ impl Retry {
             .retry_after
             .map_or(delay, |asked| delay.max(asked.min(delay + MAX_HINT_EXTRA)));
         let at = now.saturating_add(delay);
-        if policy
-            .give_up_after
-            .is_some_and(|span| at > self.first_failure.saturating_add(span))
-        {
+        if self.too_late(at, policy) {
             return Decision::Stop(StopReason::GaveUp);
         }
         if !fits(at, policy.min_attempt, bounds.deadline) {
@@ -267,6 +288,12 @@ impl Retry {
             Some(receipt) => Decision::RetryAt(at, Some(receipt)),
             None => Decision::Stop(StopReason::Budget),
         }
+    }
+
+    /// Whether a retry at `at` would start later than `give_up_after` allows.
+    pub(crate) fn too_late(&self, at: Instant, policy: &RetryPolicy) -> bool {
+        let limit = policy.give_up_after.filter(|_| self.failures > 0);
+        limit.is_some_and(|span| at > self.first_failure.saturating_add(span))
     }
 
     /// The clock stepped back: see [`crate::time`].

@@ -11,8 +11,8 @@ use crate::time::Instant;
 pub(super) struct Ticket {
     slot: u8,
     /// How often the slot had been used before: an expired probe's late result is not the
-    /// result of the probe that took its slot.
-    use_count: u8,
+    /// result of the probe that took its slot. Wide, since neutral results use a slot freely.
+    use_count: u32,
 }
 
 /// What the probes have shown.
@@ -30,10 +30,10 @@ pub(super) struct HalfOpen {
     deadline: Instant,
     /// When each probe in flight has failed.
     probes: [Option<Instant>; MAX_PROBES],
-    use_counts: [u8; MAX_PROBES],
+    use_counts: [u32; MAX_PROBES],
     admitted: u16,
-    succeeded: u16,
-    failed: u16,
+    pub(super) succeeded: u16,
+    pub(super) failed: u16,
 }
 
 const MAX_PROBES: usize = 8;

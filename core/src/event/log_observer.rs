@@ -4,7 +4,7 @@
 //! |---|---|
 //! | breaker opened, health down, call failed | warn |
 //! | retry scheduled, breaker or health recovering, call succeeded after retries | info |
-//! | attempt failed, waiting for the limiter, call refused | debug |
+//! | attempt failed, waiting for the limiter, call refused, health known for the first time | debug |
 //! | everything else | trace |
 //!
 //! The target is the log category, so that a subscriber can set a level for each; every record
@@ -71,8 +71,12 @@ impl Observer for LogObserver<'_> {
                 log!(target: target, level, path, at_us, from = from.name(), to = to.name(); "breaker changed");
             }
             Event::HealthChanged { from, to } => {
-                let down = matches!(to, Health::Unhealthy | Health::Degraded);
-                let level = if down { Level::Warn } else { Level::Info };
+                let level = match (from, to) {
+                    (_, Health::Unhealthy | Health::Degraded) => Level::Warn,
+                    // The first call of every process.
+                    (Health::Unknown, Health::Healthy) => Level::Debug,
+                    (_, Health::Healthy | Health::Unknown) => Level::Info,
+                };
                 log!(target: target, level, path, at_us, from = from.name(), to = to.name(); "health changed");
             }
             Event::CallEnded {

@@ -175,21 +175,28 @@ impl CallState {
             .observer
             .on_event(now, &Event::AttemptEnded { number, fault, took });
         guard.settle(now, permit.admission, outcome, took);
+        let receipt = self.receipt.take();
         if let Some(failure) = failure {
-            // The attempt was sent: what it cost is spent.
-            self.receipt = None;
-            self.fault = fault;
-            self.phase = Phase::Failed(failure);
-        } else if outcome == Outcome::Success {
-            match self.receipt.take() {
-                Some(receipt) => guard.budget.refund(receipt),
-                None if number == 1 => guard.budget.on_first_success(),
-                None => {}
+            // The attempt was sent: what it cost is spent. A call that was given up meanwhile
+            // stays over.
+            if !matches!(self.phase, Phase::Done(_)) {
+                self.fault = fault;
+                self.phase = Phase::Failed(failure);
             }
-            self.end(guard, now, Verdict::Succeeded);
-        } else {
-            self.end(guard, now, Verdict::Cancelled);
+            return;
         }
+        let success = outcome == Outcome::Success;
+        match receipt {
+            Some(receipt) => guard.budget.refund(receipt),
+            None if success && number == 1 => guard.budget.on_first_success(),
+            None => {}
+        }
+        let verdict = if success {
+            Verdict::Succeeded
+        } else {
+            Verdict::Cancelled
+        };
+        self.end(guard, now, verdict);
     }
 
     /// Gives the call up. An attempt in flight is settled with its permit, by
@@ -208,7 +215,8 @@ impl CallState {
             Ok(admission) => admission,
             Err(StopReason::RateLimit { not_before: Some(at) })
                 if guard.config.on_limit == OnLimit::Wait
-                    && fits(at, guard.config.retry.min_attempt, self.deadline) =>
+                    && fits(at, guard.config.retry.min_attempt, self.deadline)
+                    && !self.retry.too_late(at, &guard.config.retry) =>
             {
                 self.phase = Phase::Due { at };
                 guard
@@ -291,8 +299,10 @@ impl CallState {
         if let Phase::Done(_) = self.phase {
             return;
         }
-        // A retry that is paid for and not sent.
-        if let Some(receipt) = self.receipt.take() {
+        // A retry that is paid for and not sent. One in flight is paid for until its outcome.
+        if !matches!(self.phase, Phase::InFlight { .. })
+            && let Some(receipt) = self.receipt.take()
+        {
             guard.budget.refund(receipt);
         }
         self.phase = Phase::Done(verdict);
@@ -324,7 +334,8 @@ impl CallState {
 
 /// One call under way, together with its guard: see [`Guard::begin`].
 ///
-/// Dropped before it is done, it is cancelled.
+/// Dropped before it is done, it is cancelled; an attempt still in flight is lost, and its slot in
+/// the bulkhead free again.
 #[derive(Debug)]
 pub struct Call<'g, O: Observer = ()> {
     guard: &'g mut Guard<O>,
@@ -355,6 +366,10 @@ impl<'g, O: Observer> Call<'g, O> {
 
 impl<O: Observer> Drop for Call<'_, O> {
     fn drop(&mut self) {
+        // Its permit can no longer be settled. Where it is a probe, the probe has a deadline.
+        if let Phase::InFlight { .. } = self.state.phase {
+            self.guard.bulkhead.release_lost();
+        }
         let now = self.state.last_seen.last();
         self.state.cancel(self.guard, now);
     }

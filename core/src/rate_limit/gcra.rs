@@ -24,7 +24,8 @@ pub struct Tat(pub(super) u64);
 pub enum Step {
     /// Admitted: store this.
     Admit(Tat),
-    /// Refused: nothing changes, and asking from this instant on is admitted.
+    /// Refused: nothing is charged, and asking from this instant on is admitted. Store what
+    /// [`rewind`] makes of the present value, which is itself unless the clock stepped back.
     NotBefore(Instant),
     /// Refused for good: more permits than the capacity, or past the end of the clock's range.
     Never,
@@ -74,6 +75,16 @@ fn refuse(next: Option<u64>, cost: u64, now: u64, quota: Quota) -> Step {
     }
 }
 
+/// What to store after a refusal at `now`: an empty bucket at most.
+///
+/// [`step`] treats a `tat` further ahead as an empty bucket, at every `now` anew. Unless that is
+/// stored, the bucket stays empty until the clock has caught up with the value.
+#[must_use]
+pub fn rewind(tat: Tat, now: Instant, quota: Quota) -> Tat {
+    let latest = ticks(now, quota.shift()).saturating_add(quota.tolerance());
+    Tat(tat.0.min(latest))
+}
+
 /// How many permits are there at `now`: between zero and the capacity.
 #[must_use]
 pub fn remaining(tat: Tat, now: Instant, quota: Quota) -> u32 {
@@ -97,7 +108,9 @@ pub fn full_at(tat: Tat, now: Instant, quota: Quota) -> Instant {
 #[must_use]
 pub fn refund(tat: Tat, n: u32, quota: Quota) -> Tat {
     // Below `now` the value is a full bucket all the same: `step` and `remaining` clamp it.
-    Tat(tat.0.saturating_sub(quota.interval().saturating_mul(u64::from(n))))
+    Tat(tat
+        .0
+        .saturating_sub(quota.interval().saturating_mul(u64::from(n))))
 }
 
 /// Takes everything until `until`, as a server's `Retry-After` asks; at most one full bucket.

@@ -1,0 +1,177 @@
+//! What each event does in each state.
+
+use std::format;
+use std::string::String;
+use std::vec;
+use std::vec::Vec;
+
+use super::*;
+use crate::tests::{row, table};
+
+/// Trips after three failures in a row, probes one at a time, three in all, of which two must do.
+const CONFIG: BreakerConfig = BreakerConfig {
+    consecutive_failures: Some(3),
+    slow_rate: Some(crate::PerMille::ALL),
+    slow_call: Duration::from_secs(1),
+    ..BreakerConfig::DEFAULT
+};
+
+const FAILURE: Settled = Settled::Failure { retry_after: None };
+
+/// A breaker in some state, the instant it is now, and a permit that it has given.
+struct Setting {
+    breaker: Breaker,
+    now: Instant,
+    permit: Option<Permit>,
+}
+
+fn closed(failures: u32) -> Setting {
+    let mut breaker = Breaker::new(CONFIG).unwrap();
+    let now = Instant::from_nanos(100_000_000_000);
+    for _ in 0..failures {
+        let permit = breaker.admit(now).unwrap();
+        breaker.settle(now, permit, FAILURE);
+    }
+    let permit = breaker.admit(now).ok();
+    Setting { breaker, now, permit }
+}
+
+/// Open, `late` of its wait over; the permit is from before.
+fn open(late: bool) -> Setting {
+    let mut setting = closed(2);
+    let stale = setting.permit.take();
+    let permit = setting.breaker.admit(setting.now).unwrap();
+    setting.breaker.settle(setting.now, permit, FAILURE);
+    if late {
+        setting.now = setting.breaker.admit(setting.now).unwrap_err().retry_at.unwrap();
+    }
+    Setting {
+        permit: stale,
+        ..setting
+    }
+}
+
+/// Half open with a probe in flight, after others that ended so.
+fn half_open(ended: &[Settled]) -> Setting {
+    let mut setting = open(true);
+    for &settled in ended {
+        let probe = setting.breaker.admit(setting.now).unwrap();
+        setting.breaker.settle(setting.now, probe, settled);
+    }
+    setting.permit = setting.breaker.admit(setting.now).ok();
+    setting
+}
+
+/// Half open, its one place taken by another probe than the permit, which is from before.
+fn half_open_and_stale() -> Setting {
+    let mut setting = open(true);
+    let _probe = setting.breaker.admit(setting.now).unwrap();
+    setting
+}
+
+type Start = (&'static str, fn() -> Setting);
+
+fn states() -> [Start; 8] {
+    [
+        ("closed", || closed(0)),
+        ("closed, 2 failures", || closed(2)),
+        ("open", || open(false)),
+        ("open, wait over", || open(true)),
+        ("half open, probing", || half_open(&[])),
+        ("half open, 1 good", || half_open(&[Settled::Success])),
+        ("half open, 1 bad", || half_open(&[FAILURE])),
+        ("half open, stale", half_open_and_stale),
+    ]
+}
+
+type Event = (&'static str, fn(&mut Setting) -> String);
+
+const EVENTS: [Event; 9] = [
+    ("admit", |setting| match setting.breaker.admit(setting.now) {
+        Ok(permit) if permit.probe.is_some() => "probe".into(),
+        Ok(_) => "admitted".into(),
+        Err(Refused {
+            retry_at: Some(at), ..
+        }) => {
+            format!("refused for {:?}", at.saturating_duration_since(setting.now))
+        }
+        Err(Refused { retry_at: None, .. }) => "refused".into(),
+    }),
+    ("success", |setting| settle(setting, 0, Settled::Success)),
+    ("slow success", |setting| settle(setting, 1, Settled::Success)),
+    ("failure", |setting| settle(setting, 0, FAILURE)),
+    ("failure, hint 30s", |setting| {
+        settle(
+            setting,
+            0,
+            Settled::Failure {
+                retry_after: Some(Duration::from_secs(30)),
+            },
+        )
+    }),
+    ("neutral", |setting| settle(setting, 0, Settled::Neutral)),
+    ("lost", |setting| settle(setting, 0, Settled::Lost)),
+    ("probe deadline", |setting| wait(setting, CONFIG.probe_timeout)),
+    ("state deadline", |setting| {
+        wait(setting, CONFIG.half_open_timeout)
+    }),
+];
+
+fn settle(setting: &mut Setting, after: u64, settled: Settled) -> String {
+    setting.now = setting.now.saturating_add(Duration::from_secs(after));
+    let permit = setting.permit.take().unwrap();
+    setting.breaker.settle(setting.now, permit, settled);
+    String::new()
+}
+
+fn wait(setting: &mut Setting, span: Duration) -> String {
+    setting.now = setting.now.saturating_add(span);
+    setting.breaker.handle_timeout(setting.now);
+    String::new()
+}
+
+/// The state, with what distinguishes it from others of its kind.
+fn describe(setting: &Setting) -> String {
+    match &setting.breaker.state {
+        State::Closed {
+            failures_in_a_row,
+            window,
+            ..
+        } => {
+            let Counts { calls, failed, slow } = window.counts();
+            format!("closed: {failures_in_a_row} in a row, of {calls} calls {failed} failed, {slow} slow")
+        }
+        State::Open { until } => format!("open for {:?}", until.saturating_duration_since(setting.now)),
+        State::HalfOpen(half_open) => {
+            let (good, bad) = (half_open.succeeded, half_open.failed);
+            let place = match setting.breaker.clone().admit(setting.now) {
+                Ok(_) => "a place free",
+                Err(_) => "no place",
+            };
+            format!("half open: {good} good, {bad} bad, {place}")
+        }
+    }
+}
+
+#[test]
+fn state_by_event() {
+    let mut rows = vec![row(["state", "event", "answer", "after"])];
+    for (number, (state, make)) in states().into_iter().enumerate() {
+        if number > 0 {
+            rows.push(Vec::new());
+        }
+        for (event, apply) in EVENTS {
+            let mut setting = make();
+            let before = setting.breaker.clone();
+            let answer = apply(&mut setting);
+            let changed = setting.breaker.state != before.state;
+            let after = if changed {
+                describe(&setting)
+            } else {
+                "the same".into()
+            };
+            rows.push(row([state, event, &answer, &after]));
+        }
+    }
+    insta::assert_snapshot!(table(&rows));
+}
