@@ -1,0 +1,49 @@
+//! Profiling: what tests did and how long it took, from files and reporters into a store.
+//!
+//! ```text
+//!   JSONL ──┐                                       ┌── MemoryStore
+//!           ├── source::open ── Item::Event ── batch ── EventStore::write
+//!   JUnit ──┘        │                              └── SqliteStore   (feature sqlite)
+//!                    ├── Item::Rejected, Item::Warning
+//!                    └── Summary
+//! ```
+//!
+//! - [`event`] is the model: seventeen kinds of event, times as validated `f64`.
+//! - [`source`] reads files as streams and says what is in them, bad lines included.
+//! - [`store`] is the port a guard calls: one attempt per call, idempotent by event id.
+//! - [`ingest`] is the way from the one to the other: batches, through a guard, counted.
+//!
+//! Reading the same file twice stores it once: an event without an id of its own gets one from
+//! its content and its position ([`identity`]), and a store ignores an id that it has.
+//!
+//! ```
+//! use crossbridge_std::profiling::source::{Item, Options};
+//! use crossbridge_std::profiling::store::{EventStore, MemoryStore, Written};
+//! use crossbridge_std::profiling::source;
+//!
+//! let line = br#"{"run_id":"r1","test_id":"a::b","event_type":"test_end","duration_ms":250.125}"#;
+//! let mut store = MemoryStore::new();
+//! for expected in [Written { new: 1, already_there: 0 }, Written { new: 0, already_there: 1 }] {
+//!     let mut batch = Vec::new();
+//!     for item in source::open(&line[..], Options::named("events.jsonl"))? {
+//!         if let Item::Event(event) = item? {
+//!             batch.push(event);
+//!         }
+//!     }
+//!     assert_eq!(store.write(&batch, None)?, expected);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod event;
+pub mod identity;
+pub mod ingest;
+pub mod source;
+pub mod store;
+
+pub use event::{BadNumber, Event, EventType, Millis, Seconds, Status, UnknownEventType};
+pub use ingest::{Counts, Ingest, IngestError, Notice};
+pub use source::{Item, Options, Rejected, Source, SourceError, SourceKind, Summary, Warning};
+#[cfg(feature = "sqlite")]
+pub use store::SqliteStore;
+pub use store::{EventStore, MemoryStore, StoreError, Written};

@@ -1,0 +1,406 @@
+//! The walk over the XML, element by element and without a tree.
+
+use std::io::BufRead;
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+
+use super::attributes::Attributes;
+use super::failure::{self, Failure, MAX_TOKEN, short};
+use super::report::{Attempt, Case, Outcome, Report, Skip, Suite};
+use super::text;
+use crate::profiling::source::tap::{Position, Tap};
+use crate::profiling::source::{Found, Problem};
+
+/// Reads a whole report.
+pub(super) fn parse<R: BufRead>(tap: Tap<R>) -> Result<Report, Failure> {
+    let mut reader = Reader::from_reader(tap);
+    // One shape of element less to handle.
+    reader.config_mut().expand_empty_elements = true;
+    let mut walk = Walk::default();
+    let mut buffer = Vec::new();
+    loop {
+        buffer.clear();
+        let at = reader.get_ref().position();
+        reader.get_mut().allow(MAX_TOKEN);
+        let step = match reader.read_event_into(&mut buffer) {
+            Ok(Event::Eof) => {
+                let end = reader.get_ref().position();
+                return match walk.end() {
+                    Ok(mut report) => {
+                        report.fingerprint = reader.get_ref().fingerprint();
+                        Ok(report)
+                    }
+                    Err(problem) => Err(walk.failure(end, problem)),
+                };
+            }
+            Ok(event) => walk.step(at, &event),
+            Err(error) => Err(failure::explain(error, walk.open(), walk.encoding.as_deref())),
+        };
+        if let Err(problem) = step {
+            return Err(walk.failure(at, problem));
+        }
+    }
+}
+
+/// Where the walk is and what it has seen.
+#[derive(Default)]
+struct Walk {
+    report: Report,
+    /// The open elements: what they are to us, their name and where they began.
+    stack: Vec<(Frame, String, Position)>,
+    /// The root element was closed.
+    closed: bool,
+    /// Elements `<testcase>` begun so far.
+    cases: u64,
+    /// Times without a zone were already mentioned.
+    told_zone: bool,
+    /// The encoding in the XML declaration.
+    encoding: Option<String>,
+}
+
+/// What an open element is to us.
+enum Frame {
+    Root {
+        counted: bool,
+    },
+    Suite(usize),
+    Case(Box<Case>),
+    /// A child of a test that says how it went, or how an attempt of it did.
+    Verdict(Verdict, Attempt, String),
+    Other,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Failure,
+    Error,
+    Skipped(Skip),
+    Before,
+    After,
+}
+
+impl Walk {
+    fn step(&mut self, at: Position, event: &Event<'_>) -> Result<(), Problem> {
+        match event {
+            Event::Start(tag) => self.start(at, tag),
+            Event::End(_) => {
+                self.close();
+                Ok(())
+            }
+            Event::Text(text) => self.text(text.as_ref()),
+            Event::CData(text) => self.text(text.as_ref()),
+            Event::GeneralRef(name) => {
+                let mut replaced = String::new();
+                text::push_reference(&mut replaced, name.as_ref()).map_err(Problem::Malformed)?;
+                self.text(&replaced)
+            }
+            Event::DocType(doctype) => failure::check_doctype(doctype),
+            Event::Decl(declaration) => {
+                self.encoding = declaration
+                    .encoding()
+                    .and_then(Result::ok)
+                    .map(std::borrow::Cow::into_owned);
+                Ok(())
+            }
+            // Both begin and end elsewhere: an empty element is expanded, the end is seen before.
+            Event::Empty(_) | Event::Eof => Ok(()),
+            Event::Comment(_) | Event::PI(_) => Ok(()),
+        }
+    }
+
+    fn start(&mut self, at: Position, tag: &BytesStart<'_>) -> Result<(), Problem> {
+        let local = tag.local_name();
+        let name = local.as_ref();
+        if self.stack.len() >= MAX_DEPTH {
+            return Err(Problem::TooDeep { limit: MAX_DEPTH });
+        }
+        let mut attributes = Attributes::read(tag).map_err(Problem::Malformed)?;
+        let parent = self.stack.last().map(|(frame, ..)| frame);
+        let frame = match (name, parent) {
+            (_, None) if self.closed => {
+                return Err(Problem::Malformed(format!(
+                    "a second root element <{}>",
+                    short(name)
+                )));
+            }
+            ("testsuites", None) => {
+                self.report.root_at = Some(at);
+                self.root(&mut attributes)
+            }
+            ("testsuite", None) => {
+                self.report.root_at = Some(at);
+                self.suite(at, &mut attributes, None)
+            }
+            ("testsuite", Some(Frame::Root { counted })) => {
+                let counted = *counted;
+                self.suite(at, &mut attributes, Some((None, counted)))
+            }
+            ("testsuite", Some(&Frame::Suite(around))) => {
+                self.suite(at, &mut attributes, Some((Some(around), false)))
+            }
+            ("testcase", Some(Frame::Root { .. })) => self.case(at, &mut attributes, None),
+            ("testcase", Some(&Frame::Suite(suite))) => self.case(at, &mut attributes, Some(suite)),
+            ("failure" | "error", Some(Frame::Root { .. } | Frame::Suite(_))) => {
+                let message = attributes
+                    .take("message")
+                    .and_then(|text| text::first_line(&text));
+                let message = message.unwrap_or_else(|| "no message".to_owned());
+                self.report
+                    .warnings
+                    .push(at, format!("<{name}> of a suite, not of a test: {message}"));
+                Frame::Other
+            }
+            ("testcase" | "testsuite", Some(Frame::Case(_) | Frame::Verdict(..) | Frame::Other)) => {
+                let inside = self.open().map(|(open, _)| open.to_owned()).unwrap_or_default();
+                self.report
+                    .warnings
+                    .push(at, format!("<{name}> inside <{inside}>: left out"));
+                Frame::Other
+            }
+            (_, Some(Frame::Case(_))) => self.verdict(name, &mut attributes),
+            (_, None) if name.eq_ignore_ascii_case("html") => return Err(Problem::WrongKind(Found::Html)),
+            (_, None) => return Err(Problem::WrongKind(Found::OtherXml(short(name)))),
+            (_, Some(_)) => Frame::Other,
+        };
+        for odd in attributes.odd {
+            self.report.warnings.push(at, odd);
+        }
+        self.stack.push((frame, short(name), at));
+        Ok(())
+    }
+
+    fn root(&mut self, attributes: &mut Attributes) -> Frame {
+        let name = attributes.take("name").unwrap_or_default();
+        self.report.pytest |= name == "pytest tests";
+        let declared = attributes.declared();
+        self.report.declared.add(declared);
+        Frame::Root {
+            counted: declared.any(),
+        }
+    }
+
+    fn suite(
+        &mut self,
+        at: Position,
+        attributes: &mut Attributes,
+        around: Option<(Option<usize>, bool)>,
+    ) -> Frame {
+        let name = attributes.take("name").unwrap_or_default();
+        self.report.pytest |= name == "pytest";
+        let outer = around
+            .and_then(|(suite, _)| suite)
+            .and_then(|suite| self.report.suites.get(suite));
+        let inherited = outer.and_then(|suite| suite.timestamp);
+        let counted = around.is_some_and(|(_, counted)| counted) || outer.is_some_and(|suite| suite.counted);
+        let declared = attributes.declared();
+        if !counted {
+            self.report.declared.add(declared);
+        }
+        let timestamp = self.timestamp(at, attributes).or(inherited);
+        self.report.suites.push(Suite {
+            name,
+            timestamp,
+            counted: counted || declared.any(),
+        });
+        Frame::Suite(self.report.suites.len() - 1)
+    }
+
+    fn case(&mut self, at: Position, attributes: &mut Attributes, suite: Option<usize>) -> Frame {
+        let classname = attributes.take("classname").unwrap_or_default();
+        let name = attributes.take("name").unwrap_or_default();
+        let timestamp = self.timestamp(at, attributes);
+        let time = attributes.time();
+        let line = attributes.take("line").and_then(|line| line.trim().parse().ok());
+        // GoogleTest says `status="notrun"` and nothing else.
+        let idle = ["status", "result"]
+            .into_iter()
+            .filter_map(|name| attributes.take(name))
+            .any(|value| {
+                matches!(
+                    value.as_str(),
+                    "notrun" | "disabled" | "skipped" | "ignored" | "suppressed"
+                )
+            });
+        let index = self.cases;
+        self.cases += 1;
+        Frame::Case(Box::new(Case {
+            index,
+            at,
+            suite,
+            classname,
+            name,
+            file: attributes.take("file"),
+            line,
+            failures: 0,
+            errors: 0,
+            skip: idle.then_some(Skip::Skipped),
+            attempt: Attempt {
+                outcome: Outcome::Untold,
+                time,
+                timestamp,
+                message: None,
+                error_type: None,
+            },
+            before: Vec::new(),
+            after: Vec::new(),
+        }))
+    }
+
+    fn verdict(&mut self, name: &str, attributes: &mut Attributes) -> Frame {
+        let error_type = attributes.take("type").filter(|kind| !kind.is_empty());
+        self.report.pytest |= error_type
+            .as_deref()
+            .is_some_and(|kind| kind.starts_with("pytest."));
+        let (verdict, outcome) = match name {
+            "failure" => (Verdict::Failure, Outcome::Failed),
+            "error" => (Verdict::Error, Outcome::Error),
+            "skipped" if error_type.as_deref() == Some("pytest.xfail") => {
+                (Verdict::Skipped(Skip::Xfailed), Outcome::Untold)
+            }
+            "skipped" => (Verdict::Skipped(Skip::Skipped), Outcome::Untold),
+            "flakyFailure" => (Verdict::Before, Outcome::Failed),
+            "flakyError" => (Verdict::Before, Outcome::Error),
+            "rerunFailure" => (Verdict::After, Outcome::Failed),
+            "rerunError" => (Verdict::After, Outcome::Error),
+            _ => return Frame::Other,
+        };
+        let message = attributes
+            .take("message")
+            .and_then(|text| text::first_line(&text));
+        let timestamp = attributes.timestamp().map(|(at, _)| at);
+        let attempt = Attempt {
+            outcome,
+            time: attributes.time(),
+            timestamp,
+            message,
+            error_type,
+        };
+        Frame::Verdict(verdict, attempt, String::new())
+    }
+
+    fn timestamp(&mut self, at: Position, attributes: &mut Attributes) -> Option<jiff::Timestamp> {
+        let (timestamp, assumed) = attributes.timestamp()?;
+        if assumed && !std::mem::replace(&mut self.told_zone, true) {
+            self.report.warnings.push(
+                at,
+                "`timestamp` has no zone; this and the others are taken as UTC",
+            );
+        }
+        Some(timestamp)
+    }
+
+    fn text(&mut self, raw: &str) -> Result<(), Problem> {
+        match self.stack.last_mut() {
+            None if raw.trim_ascii().is_empty() => Ok(()),
+            None => {
+                let side = if self.closed { "after" } else { "before" };
+                Err(Problem::Malformed(format!(
+                    "text {side} the root element: `{}`",
+                    short(raw.trim())
+                )))
+            }
+            Some((Frame::Verdict(_, Attempt { message: None, .. }, kept), ..)) => {
+                // Leading blank lines are dropped and what is kept stays small.
+                let raw = if kept.is_empty() { raw.trim_start() } else { raw };
+                if kept.len() < text::MAX_MESSAGE * 4 && !kept.contains('\n') {
+                    let part: String = raw.chars().take(text::MAX_MESSAGE + 1).collect();
+                    text::push_visible(kept, &part);
+                }
+                Ok(())
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn close(&mut self) {
+        let Some((frame, _, at)) = self.stack.pop() else {
+            return;
+        };
+        self.closed = self.stack.is_empty();
+        match frame {
+            Frame::Case(case) => self.close_case(at, *case),
+            Frame::Verdict(verdict, mut attempt, kept) => {
+                if attempt.message.is_none() {
+                    attempt.message = text::first_line(&kept);
+                }
+                if let Some((Frame::Case(case), ..)) = self.stack.last_mut() {
+                    Self::judge(&mut self.report, case, verdict, attempt);
+                }
+            }
+            Frame::Root { .. } | Frame::Suite(_) | Frame::Other => {}
+        }
+    }
+
+    fn judge(report: &mut Report, case: &mut Case, verdict: Verdict, attempt: Attempt) {
+        let [failures, errors, skipped] = &mut report.elements;
+        match verdict {
+            Verdict::Failure => {
+                case.failures += 1;
+                *failures += 1;
+            }
+            Verdict::Error => {
+                case.errors += 1;
+                *errors += 1;
+            }
+            Verdict::Skipped(skip) => {
+                case.skip = Some(skip);
+                *skipped += 1;
+            }
+            Verdict::Before => return case.before.push(attempt),
+            Verdict::After => return case.after.push(attempt),
+        }
+        // The first message is the one that tells; a later one may be "contains 1 failed subtest".
+        if case.attempt.message.is_none() && case.attempt.error_type.is_none() {
+            case.attempt.message = attempt.message;
+            case.attempt.error_type = attempt.error_type;
+        }
+    }
+
+    fn close_case(&mut self, at: Position, case: Case) {
+        if case.name.is_empty() && case.classname.is_empty() {
+            let why = case
+                .attempt
+                .message
+                .map_or_else(String::new, |message| format!(": {message}"));
+            self.report.warnings.push(
+                at,
+                format!("<testcase> without a name: not a test, the run was interrupted here{why}"),
+            );
+            return;
+        }
+        self.report.cases.push(case);
+    }
+
+    /// What is left once the input has ended: a report, if everything was closed.
+    fn end(&mut self) -> Result<Report, Problem> {
+        if let Some((name, since)) = self.open() {
+            return Err(Problem::Truncated {
+                open: name.to_owned(),
+                since,
+            });
+        }
+        if !self.closed {
+            return Err(Problem::Malformed("no root element".to_owned()));
+        }
+        Ok(std::mem::take(&mut self.report))
+    }
+
+    /// The innermost open element.
+    fn open(&self) -> Option<(&str, Position)> {
+        self.stack.last().map(|(_, name, since)| (name.as_str(), *since))
+    }
+
+    fn failure(&self, at: Position, problem: Problem) -> Failure {
+        let known = self.report.root_at.is_some();
+        let complete = u64::try_from(self.report.cases.len()).unwrap_or(u64::MAX);
+        Failure {
+            at,
+            problem,
+            complete_tests: known.then_some(complete),
+        }
+    }
+}
+
+/// How deep elements may nest: a suite of suites of suites is five.
+const MAX_DEPTH: usize = 128;

@@ -1,0 +1,152 @@
+//! Text out of XML: references, control characters, first lines.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Replaces references, and makes control characters visible.
+///
+/// The second value tells whether a reference to a character that XML does not have (`&#0;`,
+/// `&#x110000;`) was replaced.
+///
+/// # Errors
+///
+/// A reference to an entity that XML does not predefine, or one without an end.
+pub(super) fn unescape(raw: &str) -> Result<(String, bool), String> {
+    let mut out = String::with_capacity(raw.len());
+    let mut odd = false;
+    let mut rest = raw;
+    while let Some((before, after)) = rest.split_once('&') {
+        push_visible(&mut out, before);
+        let Some((name, tail)) = after.split_once(';') else {
+            return Err("`&` without a `;` after it".to_owned());
+        };
+        odd |= push_reference(&mut out, name)?;
+        rest = tail;
+    }
+    push_visible(&mut out, rest);
+    Ok((out, odd))
+}
+
+/// Appends what `&name;` stands for. Whether that had to be replaced.
+pub(super) fn push_reference(out: &mut String, name: &str) -> Result<bool, String> {
+    let known = match name {
+        "lt" => '<',
+        "gt" => '>',
+        "amp" => '&',
+        "quot" => '"',
+        "apos" => '\'',
+        _ => {
+            let Some(number) = name.strip_prefix('#') else {
+                return Err(format!(
+                    "unknown entity `&{};`",
+                    name.chars().take(40).collect::<String>()
+                ));
+            };
+            let code = match number.strip_prefix('x') {
+                Some(digits) => u32::from_str_radix(digits, 16),
+                None => number.parse(),
+            };
+            match code.ok().and_then(char::from_u32) {
+                Some(char) => {
+                    let forbidden = is_control(char);
+                    push_visible(out, char.encode_utf8(&mut [0; 4]));
+                    return Ok(forbidden);
+                }
+                None => {
+                    out.push(char::REPLACEMENT_CHARACTER);
+                    return Ok(true);
+                }
+            }
+        }
+    };
+    out.push(known);
+    Ok(false)
+}
+
+/// Appends `text` with control characters as `\x1b`, so that names that differ by one still do.
+pub(super) fn push_visible(out: &mut String, text: &str) {
+    out.push_str(&visible(text));
+}
+
+fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for char in text.chars() {
+        if is_control(char) {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\x{:02x}", u32::from(char));
+        } else {
+            out.push(char);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// U+0000 to U+001F without the three that XML allows.
+const fn is_control(char: char) -> bool {
+    matches!(char, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}')
+}
+
+/// The first line that is not blank, at most [`MAX_MESSAGE`] characters of it.
+pub(super) fn first_line(text: &str) -> Option<String> {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    if line.chars().count() <= MAX_MESSAGE {
+        return Some(line.to_owned());
+    }
+    let mut short: String = line.chars().take(MAX_MESSAGE - 1).collect();
+    short.push('…');
+    Some(short)
+}
+
+/// Characters kept of a message.
+pub(super) const MAX_MESSAGE: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_replaced() {
+        let (text, odd) = unescape("a &lt;b&gt; &amp; &quot;c&apos; &#65;&#x42;&#10;d").unwrap();
+        assert_eq!(text, "a <b> & \"c' AB\nd");
+        assert!(!odd);
+    }
+
+    #[test]
+    fn what_xml_does_not_have_is_made_visible() {
+        assert_eq!(
+            unescape("a\0\u{1b}[31mb"),
+            Ok((r"a\x00\x1b[31mb".to_owned(), false))
+        );
+        assert_eq!(unescape("&#0;&#x1b;"), Ok((r"\x00\x1b".to_owned(), true)));
+        for bad in [
+            "&#x110000;",
+            "&#xd800;",
+            "&#99999999999999;",
+            "&#;",
+            "&#x;",
+            "&#-1;",
+        ] {
+            assert_eq!(unescape(bad), Ok(("\u{fffd}".to_owned(), true)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn other_entities_are_errors() {
+        assert_eq!(unescape("&nosuch;"), Err("unknown entity `&nosuch;`".to_owned()));
+        assert_eq!(unescape("a & b"), Err("`&` without a `;` after it".to_owned()));
+    }
+
+    #[test]
+    fn a_message_is_one_bounded_line() {
+        assert_eq!(
+            first_line("\n  assert 1 == 2 \n more"),
+            Some("assert 1 == 2".to_owned())
+        );
+        assert_eq!(first_line(" \n\t"), None);
+        let long = first_line(&"é".repeat(600)).unwrap();
+        assert_eq!((long.chars().count(), long.ends_with('…')), (512, true));
+    }
+}

@@ -1,0 +1,171 @@
+//! The port events are written through, and two backends.
+//!
+//! A store makes **one attempt per call**: it does not sleep, repeat or queue. Retries, deadlines
+//! and breakers are those of the guard around it, which acts on the [`Fault`] of the error. That is
+//! safe because a write is
+//!
+//! - atomic: of a batch, everything is stored or nothing,
+//! - idempotent: an event whose id is there already is left alone and counted as such. The first
+//!   one stays, also where the second one differs.
+//!
+//! | backend | keeps events | needs |
+//! |---|---|---|
+//! | [`MemoryStore`] | as long as it lives | nothing; fails on demand, for tests of callers |
+//! | `SqliteStore` | in one file | the feature `sqlite` |
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossbridge_core::{Fault, FaultKind};
+
+use super::event::Event;
+
+mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
+
+/// Where events are kept.
+pub trait EventStore {
+    /// Stores a batch: all of it or, with an error, nothing that was not there before.
+    ///
+    /// An attempt takes about `timeout` at most, spent on waiting for others; `None` leaves the
+    /// limit to the backend.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], whose [`kind`](Fault::kind) says whether the same call may succeed later.
+    /// After [`FaultKind::Unknown`] the batch is stored or not; writing it again is harmless.
+    fn write(&mut self, batch: &[Event], timeout: Option<Duration>) -> Result<Written, StoreError>;
+
+    /// How many events there are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the backend cannot be asked.
+    fn count(&mut self) -> Result<u64, StoreError>;
+
+    /// The event of that id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the backend cannot be asked, or holds something that is no event.
+    fn get(&mut self, event_id: &str) -> Result<Option<Event>, StoreError>;
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Events stored by this call.
+    pub new: u64,
+    /// Events whose id was there already, in the store or earlier in the batch.
+    pub already_there: u64,
+}
+
+impl std::ops::AddAssign for Written {
+    fn add_assign(&mut self, more: Self) {
+        self.new += more.new;
+        self.already_there += more.already_there;
+    }
+}
+
+/// Why a store could not do something: what, where, and what kind of failure it is.
+#[derive(Debug)]
+pub struct StoreError {
+    /// What was being done: `open`, `write`, …
+    pub doing: &'static str,
+    /// The file, where the store is one.
+    pub path: Option<PathBuf>,
+    /// What kind of failure, by the code of the backend.
+    pub kind: FaultKind,
+    /// What is wrong.
+    pub trouble: Trouble,
+}
+
+/// What is wrong with a store.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The backend said so; the source says what.
+    Backend(Box<dyn std::error::Error + Send + Sync>),
+    /// Another connection held the lock for as long as the attempt could wait.
+    Locked,
+    /// The directory of the file does not exist.
+    NoDirectory,
+    /// There is a directory in place of the file.
+    IsDirectory,
+    /// The file can be read but not written.
+    ReadOnly,
+    /// The file is something else.
+    NotADatabase,
+    /// The file is a database with damage.
+    Damaged,
+    /// The disk is full.
+    Full,
+    /// A newer release has written the file.
+    Newer {
+        /// The version of its schema.
+        found: i64,
+        /// The newest version this release knows.
+        known: i64,
+    },
+    /// What was stored is no event; the text says what is wrong with it.
+    Unreadable(String),
+    /// A failure that a test asked for.
+    Scripted,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.doing)?;
+        match &self.path {
+            Some(path) => write!(f, "{}: ", path.display())?,
+            None => f.write_str("event store: ")?,
+        }
+        match &self.trouble {
+            Trouble::Backend(_) => f.write_str("the database refused"),
+            Trouble::Locked => f.write_str("locked by another connection"),
+            Trouble::IsDirectory => f.write_str("a directory, expected a file"),
+            Trouble::NoDirectory => f.write_str("its directory does not exist"),
+            Trouble::ReadOnly => f.write_str("read-only"),
+            Trouble::NotADatabase => f.write_str("not a SQLite database"),
+            Trouble::Damaged => f.write_str("the database is damaged"),
+            Trouble::Full => f.write_str("the disk is full"),
+            Trouble::Newer { found, known } => {
+                write!(
+                    f,
+                    "schema version {found}, expected at most {known}: written by a newer release"
+                )
+            }
+            Trouble::Unreadable(what) => f.write_str(what),
+            Trouble::Scripted => write!(f, "scripted failure ({})", self.kind.name()),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.trouble {
+            Trouble::Backend(error) => Some(error.as_ref()),
+            Trouble::Locked
+            | Trouble::NoDirectory
+            | Trouble::IsDirectory
+            | Trouble::ReadOnly
+            | Trouble::NotADatabase
+            | Trouble::Damaged
+            | Trouble::Full
+            | Trouble::Newer { .. }
+            | Trouble::Unreadable(_)
+            | Trouble::Scripted => None,
+        }
+    }
+}
+
+impl Fault for StoreError {
+    fn kind(&self) -> FaultKind {
+        self.kind
+    }
+}

@@ -1,0 +1,64 @@
+//! A row back into an event.
+
+use rusqlite::Row;
+
+use crate::profiling::event::{Event, Millis, Seconds};
+
+/// The columns of a row, not checked yet.
+pub(super) struct Raw {
+    event: [String; 5],
+    step_name: Option<String>,
+    numbers: [Option<f64>; 3],
+    created_at: Option<String>,
+    metadata: String,
+}
+
+impl Raw {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            event: [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?],
+            step_name: row.get(5)?,
+            numbers: [row.get(6)?, row.get(7)?, row.get(8)?],
+            created_at: row.get(9)?,
+            metadata: row.get(10)?,
+        })
+    }
+
+    /// Checks what somebody else may have written with `sqlite3`.
+    pub(super) fn into_event(self) -> Result<Event, String> {
+        let [event_id, run_id, test_id, event_type, framework] = self.event;
+        let [start_time, end_time, duration_ms] = self.numbers;
+        let in_event = |what: String| format!("event `{event_id}`: {what}");
+        let seconds = |value: Option<f64>| {
+            value
+                .map(Seconds::new)
+                .transpose()
+                .map_err(|bad| in_event(bad.to_string()))
+        };
+        Ok(Event {
+            run_id,
+            test_id,
+            event_type: event_type
+                .parse()
+                .map_err(|bad: crate::profiling::UnknownEventType| in_event(bad.to_string()))?,
+            framework,
+            step_name: self.step_name,
+            start_time: seconds(start_time)?,
+            end_time: seconds(end_time)?,
+            duration_ms: duration_ms
+                .map(Millis::new)
+                .transpose()
+                .map_err(|bad| in_event(bad.to_string()))?,
+            created_at: self
+                .created_at
+                .map(|text| {
+                    text.parse()
+                        .map_err(|_| in_event(format!("`created_at` is `{text}`, expected RFC 3339")))
+                })
+                .transpose()?,
+            metadata: serde_json::from_str(&self.metadata)
+                .map_err(|bad| in_event(format!("`metadata`: {bad}")))?,
+            event_id,
+        })
+    }
+}
