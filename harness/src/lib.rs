@@ -1,1 +1,30 @@
-//! x
+//! Replays a bad day in virtual time, against the very policies production reads.
+//!
+//! A [scenario] says who calls what, what goes wrong when and what is promised. The
+//! [world] runs it: clients whose calls go through the same guards as in production, and
+//! dependencies with servers, queues and faults. Everything that happens is counted and traced, and
+//! the [result](result::ReplayResult) judges the promises. The same scenario and seed give the same
+//! trace on every machine.
+//!
+//! ```text
+//!   scenario.yml ─▶ scenario ─▶ world ─▶ recorder ─▶ result ─▶ report
+//!   crossbridge.yml ──┘          │ queue, guards       │
+//!                                └─ the only clock     └─ trace.jsonl, trace_sha256
+//! ```
+
+pub mod distribution;
+pub mod expect;
+pub mod queue;
+pub mod recorder;
+pub mod report;
+pub mod result;
+pub mod scenario;
+pub mod stream;
+pub mod tally;
+pub mod trace;
+pub mod world;
+
+/// The examples of the README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

@@ -1,0 +1,155 @@
+//! The command line.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are the help, as it is printed"
+)]
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Resilience for test platforms: replay a bad day, check a policy, save events.
+#[derive(Debug, Parser)]
+#[command(name = "crossbridge", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// The configuration; else CROSSBRIDGE_CONFIG, else crossbridge.yml here or in a folder above
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// How results and errors are written
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0   done, and every expectation held
+  1   an expectation or a test failed
+  2   wrong usage
+  3   an input file or the configuration is invalid
+  4   a dependency could not be used (the message says what was kept)
+  70  a bug of crossbridge
+
+Data goes to stdout, everything else to stderr.";
+
+/// How results and errors are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs: one object per result on stdout, errors as objects on stderr
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Replay outages against the policies production reads, in virtual time
+    ///
+    /// Prints what happened when, how the policies reacted, and whether every promise of the
+    /// scenario was kept (exit code 1 if not). `--config` replaces the policies the scenarios name.
+    #[command(after_help = REPLAY_EXAMPLE)]
+    Replay(ReplayArgs),
+    /// Validate a configuration and print the policies that follow from it
+    #[command(after_help = CHECK_EXAMPLE)]
+    Check(CheckArgs),
+    /// The profiling-storage path: events into a store, through the guard
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+}
+
+const REPLAY_EXAMPLE: &str = "\
+Example:
+  crossbridge replay fixtures/scenarios/postgres-blip.yml
+  crossbridge replay fixtures/scenarios/*.yml --format json --trace /tmp/trace.jsonl";
+
+const CHECK_EXAMPLE: &str = "\
+Example:
+  crossbridge check fixtures/config/platform.yml";
+
+const INGEST_EXAMPLE: &str = "\
+Example:
+  crossbridge profile ingest report.xml events.jsonl --store sqlite:events.db
+  sqlite3 events.db \"select status, count(*) from tests group by status\"
+
+Exit codes:
+  0  every event of every file is stored
+  3  a file is missing, empty, breaks off or is no report, or has lines or events
+     that cannot be stored; everything else is stored
+  4  the store could not be used; the message says what is kept
+
+A report that breaks off is not stored at all. Of a file of lines the good ones are stored; the
+bad ones are listed on stderr as file:line:column: reason, the first 20 of each file. What is
+stored stays stored, Ctrl-C included, and the same command again adds what is missing. Events
+that do not say when they were recorded get the time their file was last written.";
+
+/// `replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Scenario files
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<PathBuf>,
+
+    /// Replaces the seed of the scenarios
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+
+    /// Write every event of the run as a line of JSON; with several scenarios, one after the other
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The file to check; else the one that would be used
+    #[arg(value_name = "CONFIG")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// `profile`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileCommand {
+    /// Read test reports and event files, and store their events, each once
+    ///
+    /// Every write goes through the call path `profiling_storage` of the configuration. The same
+    /// file again adds nothing.
+    #[command(after_help = INGEST_EXAMPLE)]
+    Ingest(IngestArgs),
+}
+
+/// `profile ingest`.
+#[derive(Debug, Args)]
+pub(crate) struct IngestArgs {
+    /// JUnit XML reports or files with one JSON event per line
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Where to: sqlite:FILE [default: sqlite:.crossbridge/crossbridge.db, or in CROSSBRIDGE_HOME]
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+
+    /// What the files are
+    #[arg(long, value_enum, default_value_t = Kind::Auto)]
+    pub(crate) kind: Kind,
+
+    /// The run the events belong to; else the file says, or its content does
+    #[arg(long, value_name = "ID")]
+    pub(crate) run_id: Option<String>,
+}
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// By its content
+    Auto,
+    /// One JSON event per line
+    Jsonl,
+    /// A JUnit XML report
+    Junit,
+}

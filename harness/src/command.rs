@@ -1,0 +1,37 @@
+//! What the commands do.
+
+pub(crate) mod check;
+pub(crate) mod profile;
+pub(crate) mod replay;
+
+use std::io::{ErrorKind, Write};
+
+use crossbridge_std::config::FileError;
+
+use crate::exit::Failure;
+
+/// A file that says something that cannot be.
+pub(crate) fn invalid(error: FileError) -> Failure {
+    let json = serde_json::to_value(&error).unwrap_or_default();
+    Failure::Input {
+        text: error.render(),
+        json,
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) is no error.
+pub(crate) fn print(output: &mut dyn Write, text: &str) -> Result<(), Failure> {
+    let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::dependency(
+            format!("cannot write to standard output: {error}"),
+            "is the disk full?",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What the process environment says.
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

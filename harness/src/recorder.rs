@@ -1,0 +1,188 @@
+//! Everybody's observer: counts what happens and hands it to the trace.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Write};
+
+use crossbridge_core::{Event, Instant, Observer, Verdict};
+
+use crate::tally::{Change, Counts, Gauge, Moment, falls_ill, opens, second};
+use crate::trace::{Record, Trace, What};
+
+/// What a run is watched by. Shared by all guards of the run, hence the cells.
+#[derive(Debug)]
+pub struct Recorder<'w> {
+    /// The call that is being driven: events do not know theirs.
+    call: Cell<u64>,
+    trace: RefCell<Trace<'w>>,
+    ledger: RefCell<Ledger>,
+}
+
+/// Everything that was counted.
+#[derive(Debug)]
+pub struct Ledger {
+    /// All clients together.
+    pub total: Counts,
+    /// Each group of clients.
+    pub groups: Vec<Counts>,
+    /// Guards whose circuit is not closed.
+    pub open: Gauge,
+    /// Targets known to be down.
+    pub down: Gauge,
+    /// How often a circuit opened.
+    pub opened: u64,
+    /// What changed, in order.
+    pub moments: Vec<Moment>,
+    carried: usize,
+    /// Changes of a kind closer than this are told as one, in nanoseconds.
+    together: u64,
+}
+
+/// The group an actor belongs to: clients first, services after them.
+#[derive(Clone, Copy, Debug)]
+pub struct Tap<'r, 'w> {
+    pub(crate) recorder: &'r Recorder<'w>,
+    pub(crate) actor: u32,
+    pub(crate) group: usize,
+}
+
+/// The report stays readable, and memory bounded, however restless the run is.
+const MAX_MOMENTS: usize = 400;
+
+impl<'w> Recorder<'w> {
+    pub(crate) fn new(
+        actors: Vec<String>,
+        groups: usize,
+        seconds: usize,
+        file: Option<&'w mut dyn Write>,
+    ) -> Self {
+        Self {
+            call: Cell::new(0),
+            trace: RefCell::new(Trace::new(actors, file)),
+            ledger: RefCell::new(Ledger {
+                total: Counts::new(seconds),
+                groups: vec![Counts::new(seconds); groups],
+                open: Gauge::new(seconds),
+                down: Gauge::new(seconds),
+                opened: 0,
+                moments: Vec::new(),
+                carried: 0,
+                // A twentieth of the run, which is about three columns of the page's lanes.
+                together: u64::try_from(seconds)
+                    .unwrap_or(u64::MAX)
+                    .saturating_mul(50_000_000)
+                    .max(2_000_000_000),
+            }),
+        }
+    }
+
+    /// Further events are about this call.
+    pub(crate) fn about(&self, call: u64) {
+        self.call.set(call);
+    }
+
+    pub(crate) fn on_offered(&self, now: Instant, actor: u32, group: usize) {
+        let mut ledger = self.ledger.borrow_mut();
+        ledger.carry(now);
+        ledger.total.on_offered(now);
+        if let Some(counts) = ledger.groups.get_mut(group) {
+            counts.on_offered(now);
+        }
+        self.trace.borrow_mut().push(&Record {
+            at: now,
+            actor,
+            call: self.call.get(),
+            what: What::Offered,
+        });
+    }
+
+    /// Everything that was counted, and the hash of the trace.
+    pub(crate) fn finish(self) -> io::Result<(Ledger, String)> {
+        let mut ledger = self.ledger.into_inner();
+        ledger.carry(Instant::MAX);
+        Ok((ledger, self.trace.into_inner().finish()?))
+    }
+}
+
+impl Observer for Tap<'_, '_> {
+    fn on_event(&self, now: Instant, event: &Event) {
+        let call = self.recorder.call.get();
+        let record = Record {
+            at: now,
+            actor: self.actor,
+            call,
+            what: What::Guard(*event),
+        };
+        self.recorder.trace.borrow_mut().push(&record);
+        self.recorder.ledger.borrow_mut().on_event(now, self.group, event);
+    }
+}
+
+impl Ledger {
+    fn on_event(&mut self, now: Instant, group: usize, event: &Event) {
+        self.carry(now);
+        // Only clients' calls are counted; what services do shows in the dependencies they call.
+        if let Some(counts) = self.groups.get_mut(group) {
+            counts.on_event(now, event);
+            self.total.on_event(now, event);
+        }
+        match *event {
+            Event::BreakerChanged { from, to } => {
+                if let Some(up) = opens(from, to) {
+                    self.open.step(now, up);
+                    self.opened += u64::from(up);
+                    self.tell(now, group, if up { Change::Opened } else { Change::Closed });
+                }
+            }
+            Event::HealthChanged { from, to } => {
+                if let Some(down) = falls_ill(from, to) {
+                    self.down.step(now, down);
+                    self.tell(now, group, if down { Change::WentDown } else { Change::CameUp });
+                }
+            }
+            Event::CallEnded {
+                verdict: Verdict::Stopped { reason, .. },
+                ..
+            } => {
+                self.tell(now, group, Change::Stopped(reason.name()));
+            }
+            Event::CallEnded { .. }
+            | Event::AttemptStarted { .. }
+            | Event::AttemptEnded { .. }
+            | Event::RetryScheduled { .. }
+            | Event::WaitingForLimit { .. } => {}
+        }
+    }
+
+    fn tell(&mut self, now: Instant, group: usize, change: Change) {
+        let like = self
+            .moments
+            .iter_mut()
+            .rev()
+            .take(32)
+            .find(|moment| moment.group == group && moment.change == change);
+        if let Some(moment) = like
+            && now.as_nanos() - moment.last.as_nanos() <= self.together
+        {
+            moment.last = now;
+            moment.count += 1;
+        } else if self.moments.len() < MAX_MOMENTS {
+            self.moments.push(Moment {
+                at: now,
+                last: now,
+                count: 1,
+                group,
+                change,
+            });
+        }
+    }
+
+    /// Gauges hold their value through the seconds in which nothing happens.
+    fn carry(&mut self, now: Instant) {
+        let reached = second(now).min(self.open.peaks.len().saturating_sub(1));
+        while self.carried < reached {
+            self.carried += 1;
+            self.open.carry(self.carried);
+            self.down.carry(self.carried);
+        }
+    }
+}

@@ -1,0 +1,516 @@
+//! From the file to a scenario that is ready to run: names become indices, policies become guards,
+//! and what cannot be is refused with its place.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crossbridge_core::time::nanos;
+use crossbridge_core::{Instant, Quota};
+use crossbridge_std::classify::sql;
+use crossbridge_std::config::{Config, Document, Environment, FileError, KeyPath, Problem, Seconds};
+
+use super::format::{
+    AbandonedFile, ArrivalsFile, ClientFile, FaultFile, FaultKindFile, QueueFile, ScenarioFile,
+    ServiceTimeFile,
+};
+use super::{
+    Abandoned, Arrivals, ClientGroup, Downstream, ErrorAnswer, ErrorCode, Fault, FaultEffect, Node, Scenario,
+    Which,
+};
+use crate::distribution::Distribution;
+use crate::expect::Expectation;
+use crate::result::vocabulary;
+
+/// The longest run: its counts by second stay in memory.
+const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+/// The most clients of a scenario: each has a guard of its own.
+const MOST_CLIENTS: u32 = 10_000_000;
+
+/// Reads a scenario. `config` replaces the policies it names.
+///
+/// # Errors
+/// Everything that is wrong with it, or with its policies, each with its place.
+pub fn load(path: &Path, config: Option<&Path>, environment: Environment<'_>) -> Result<Scenario, FileError> {
+    let document = Document::read(path)?;
+    let file: ScenarioFile = document.section(&KeyPath::root(), environment)?;
+    let policies = match (config, &file.config, &file.policies) {
+        (Some(config), _, _) => Config::load_from(Some(config), environment, Path::new(""))?,
+        (None, Some(config), None) => {
+            let beside = path.parent().unwrap_or(Path::new("")).join(config);
+            Config::load_from(Some(&beside), environment, Path::new(""))?
+        }
+        (None, None, _) => Config::from_policies(&document, &KeyPath::root().key("policies"), environment)?,
+        (None, Some(_), Some(_)) => {
+            let problem = Problem::new(KeyPath::root().key("policies"), "policies from two places")
+                .found("`config` and `policies`")
+                .expected("one of them");
+            return Err(document.error(vec![problem.at_key()]));
+        }
+    };
+    let mut resolver = Resolver {
+        file: &file,
+        policies: &policies,
+        problems: Vec::new(),
+    };
+    let scenario = resolver.scenario();
+    match scenario {
+        Some(scenario) if resolver.problems.is_empty() => Ok(scenario),
+        _ => Err(document.error(resolver.problems)),
+    }
+}
+
+struct Resolver<'f> {
+    file: &'f ScenarioFile,
+    policies: &'f Config,
+    problems: Vec<Problem>,
+}
+
+impl Resolver<'_> {
+    fn scenario(&mut self) -> Option<Scenario> {
+        let root = KeyPath::root();
+        let duration = self.file.duration.get();
+        if duration.is_zero() || duration > LONGEST {
+            self.refuse(
+                root.key("duration"),
+                format!("{duration:?}"),
+                "more than 0, at most 30 days",
+            );
+        }
+        let names = self.node_names();
+        let nodes = self.nodes(&names);
+        let clients = self.clients(&names);
+        let faults = self.faults(&names, duration);
+        let client_names: Vec<String> = self.file.clients.0.iter().map(|(name, _)| name.clone()).collect();
+        let vocabulary = vocabulary(&client_names, &names, duration);
+        let mut expect = Vec::new();
+        for (index, text) in self.file.expect.iter().enumerate() {
+            match Expectation::parse(text, &vocabulary) {
+                Ok(expectation) => expect.push(expectation),
+                Err(error) => {
+                    let at = root.key("expect").index(index);
+                    let problem = Problem::new(
+                        at,
+                        format!("`{text}` cannot be judged, character {}", error.at + 1),
+                    )
+                    .found(error.found)
+                    .expected(error.expected)
+                    .hint(error.nearest.map(|name| format!("did you mean `{name}`?")));
+                    self.problems.push(problem);
+                }
+            }
+        }
+        Some(Scenario {
+            name: self.file.scenario.clone(),
+            about: self.file.about.clone(),
+            seed: self.file.seed,
+            duration,
+            nodes,
+            clients: clients?,
+            faults,
+            expect,
+        })
+    }
+
+    /// Dependencies first, services after them. A name stands for one thing.
+    fn node_names(&mut self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        let dependencies = self
+            .file
+            .dependencies
+            .0
+            .iter()
+            .map(|(name, _)| ("dependencies", name));
+        let services = self.file.services.0.iter().map(|(name, _)| ("services", name));
+        let all: Vec<(&str, &String)> = dependencies.chain(services).collect();
+        if all.is_empty() {
+            self.refuse(
+                KeyPath::root().key("dependencies"),
+                "nothing",
+                "at least one to call",
+            );
+        }
+        for (section, name) in all {
+            if names.contains(name) {
+                let at = KeyPath::root().key(section).key(name);
+                self.problems.push(
+                    Problem::new(at, format!("two things are called `{name}`"))
+                        .expected("a name for each")
+                        .at_key(),
+                );
+            }
+            names.push(name.clone());
+        }
+        names
+    }
+
+    fn nodes(&mut self, names: &[String]) -> Vec<Node> {
+        let mut nodes = Vec::new();
+        for (name, spec) in &self.file.dependencies.0 {
+            let at = KeyPath::root().key("dependencies").key(name);
+            nodes.push(Node {
+                name: name.clone(),
+                servers: self.servers(&at, spec.servers),
+                queue: queue(spec.queue),
+                service_time: self.service_time(&at, spec.service_time),
+                abandoned: abandoned(spec.abandoned),
+                downstream: None,
+            });
+        }
+        for (name, spec) in &self.file.services.0 {
+            let at = KeyPath::root().key("services").key(name);
+            let servers = self.servers(&at, spec.servers);
+            let service_time = self.service_time(&at, spec.service_time);
+            let downstream = self.downstream(&at, names, &spec.path, &spec.calls, None);
+            nodes.push(Node {
+                name: name.clone(),
+                servers,
+                queue: queue(spec.queue),
+                service_time,
+                abandoned: abandoned(spec.abandoned),
+                downstream,
+            });
+        }
+        self.refuse_circles(&nodes);
+        nodes
+    }
+
+    /// A service that waits for itself never answers.
+    fn refuse_circles(&mut self, nodes: &[Node]) {
+        for (start, node) in nodes.iter().enumerate() {
+            let mut next = node.downstream.as_ref().map(|d| d.node);
+            for _ in 0..nodes.len() {
+                let Some(at) = next else { break };
+                if at == start {
+                    let path = KeyPath::root().key("services").key(&node.name).key("calls");
+                    self.refuse(path, "a circle back to itself", "calls that end at a dependency");
+                    return;
+                }
+                next = nodes
+                    .get(at)
+                    .and_then(|node| node.downstream.as_ref())
+                    .map(|d| d.node);
+            }
+        }
+    }
+
+    fn clients(&mut self, names: &[String]) -> Option<Vec<ClientGroup>> {
+        let at = KeyPath::root().key("clients");
+        if self.file.clients.0.is_empty() {
+            self.refuse(at.clone(), "nobody", "at least one group of clients");
+        }
+        let total: u64 = self
+            .file
+            .clients
+            .0
+            .iter()
+            .map(|(_, spec)| u64::from(spec.count))
+            .sum();
+        if total > u64::from(MOST_CLIENTS) {
+            self.refuse(at.clone(), total, "at most 10000000 in all");
+        }
+        let mut groups = Vec::new();
+        for (name, spec) in &self.file.clients.0 {
+            let at = at.key(name);
+            if spec.count == 0 {
+                self.refuse(at.key("count"), 0, "at least 1");
+            }
+            let arrivals = self.arrivals(&at, spec.arrivals);
+            let calls = self.downstream(&at, names, &spec.path, &spec.calls, Some(spec));
+            groups.push(calls.map(|calls| ClientGroup {
+                name: name.clone(),
+                count: spec.count,
+                arrivals,
+                calls,
+            }));
+        }
+        groups.into_iter().collect()
+    }
+
+    /// Whom somebody calls, and under which policies.
+    fn downstream(
+        &mut self,
+        at: &KeyPath,
+        names: &[String],
+        path: &str,
+        calls: &str,
+        client: Option<&ClientFile>,
+    ) -> Option<Downstream> {
+        let node = self.node(&at.key("calls"), names, calls);
+        let call_path = match self.policies.path(path) {
+            Ok(call_path) => call_path,
+            Err(unknown) => {
+                let known: Vec<&str> = unknown.known.iter().map(String::as_str).collect();
+                self.problems
+                    .push(Problem::unknown_name(at.key("path"), "call path", path, &known));
+                return None;
+            }
+        };
+        let subject = client.and_then(|client| client.subject.as_deref());
+        let mut guard = self.policies.guard_for(call_path, subject);
+        if let Some(client) = client {
+            let deadline = client.deadline.map(Seconds::get);
+            if deadline.is_some_and(|deadline| deadline.is_zero()) {
+                self.refuse(at.key("deadline"), "0s", "more than 0");
+            }
+            guard.deadline = match (guard.deadline, deadline) {
+                (Some(policy), Some(client)) => Some(policy.min(client)),
+                (one, other) => one.or(other),
+            };
+            guard.idempotent = client.idempotent.unwrap_or(guard.idempotent);
+        }
+        let retryable_codes = call_path.retryable_codes.clone();
+        Some(Downstream {
+            path: path.to_owned(),
+            guard,
+            retryable_codes,
+            node: node?,
+        })
+    }
+
+    fn node(&mut self, at: &KeyPath, names: &[String], name: &str) -> Option<usize> {
+        let found = names.iter().position(|known| known == name);
+        if found.is_none() {
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            self.problems
+                .push(Problem::unknown_name(at.clone(), "dependency", name, &known));
+        }
+        found
+    }
+
+    fn servers(&mut self, at: &KeyPath, servers: u32) -> u32 {
+        if servers == 0 {
+            self.refuse(at.key("servers"), 0, "at least 1");
+        }
+        servers
+    }
+
+    fn service_time(&mut self, at: &KeyPath, file: ServiceTimeFile) -> Distribution {
+        let at = at.key("service_time");
+        match file {
+            ServiceTimeFile::Constant(span) => Distribution::Constant(nanos(span.get())),
+            ServiceTimeFile::Exponential(mean) => Distribution::Exponential(as_f64(nanos(mean.get()))),
+            ServiceTimeFile::Uniform(bounds) => {
+                let (from, to) = (nanos(bounds.from.get()), nanos(bounds.to.get()));
+                if from > to {
+                    self.refuse(
+                        at.key("uniform").key("to"),
+                        format!("{:?}", bounds.to.get()),
+                        "at least `from`",
+                    );
+                }
+                Distribution::Uniform(from, to)
+            }
+            ServiceTimeFile::Lognormal(shape) => {
+                let (median, p99) = (nanos(shape.median.get()), nanos(shape.p99.get()));
+                let at = at.key("lognormal");
+                if median == 0 {
+                    self.refuse(at.key("median"), "0s", "more than 0");
+                }
+                if p99 < median {
+                    self.refuse(
+                        at.key("p99"),
+                        format!("{:?}", shape.p99.get()),
+                        "at least the median",
+                    );
+                }
+                Distribution::lognormal(median, p99)
+            }
+        }
+    }
+
+    fn arrivals(&mut self, at: &KeyPath, file: ArrivalsFile) -> Arrivals {
+        match file {
+            ArrivalsFile::Every(period) => {
+                if nanos(period.get()) == 0 {
+                    self.refuse(at.key("arrivals").key("every"), "0s", "more than 0");
+                }
+                Arrivals::Every(nanos(period.get()))
+            }
+            ArrivalsFile::Poisson(rate) => Arrivals::Poisson(1e9 / rate.per_second()),
+            ArrivalsFile::Closed(closed) => Arrivals::Closed {
+                think: nanos(closed.think.get()),
+            },
+        }
+    }
+
+    fn faults(&mut self, names: &[String], duration: Duration) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for (index, file) in self.file.faults.iter().enumerate() {
+            let at = KeyPath::root().key("faults").index(index);
+            let from = file.at.get();
+            let lasts = file.lasts.map_or(duration.saturating_sub(from), Seconds::get);
+            if from >= duration {
+                self.refuse(
+                    at.key("at"),
+                    format!("{from:?}"),
+                    format!("before the end of the run at {duration:?}"),
+                );
+            } else if from + lasts > duration {
+                let expected = format!("an end within the run of {duration:?}");
+                self.refuse(at.key("for"), format!("until {:?}", from + lasts), expected);
+            }
+            let node = self.node(&at.key("on"), names, &file.on);
+            let which = self.which(&at, file);
+            let effect = self.effect(&at, file);
+            if let (Some(node), Some(kind)) = (node, effect) {
+                let from = Instant::ZERO.saturating_add(from);
+                faults.push(Fault {
+                    from,
+                    until: from.saturating_add(lasts),
+                    node,
+                    kind,
+                    which,
+                });
+            }
+        }
+        faults
+    }
+
+    fn which(&mut self, at: &KeyPath, file: &FaultFile) -> Which {
+        let probability = file.probability.unwrap_or(1.0);
+        if !(0.0..=1.0).contains(&probability) {
+            self.refuse(at.key("probability"), probability, "0 to 1");
+        }
+        for (key, count) in [("first", file.first), ("every", file.every)] {
+            if count == Some(0) {
+                self.refuse(at.key(key), 0, "at least 1");
+            }
+        }
+        Which {
+            probability,
+            first: file.first,
+            every: file.every,
+        }
+    }
+
+    fn effect(&mut self, at: &KeyPath, file: &FaultFile) -> Option<FaultEffect> {
+        let retry_after = file.retry_after.map(Seconds::get);
+        let effect = match file.kind {
+            FaultKindFile::Refuse => Some(FaultEffect::Refuse),
+            FaultKindFile::Hang => Some(FaultEffect::Hang),
+            FaultKindFile::Slow => self.slow(at, file),
+            FaultKindFile::Error => self.error(at, file, retry_after),
+            FaultKindFile::Throttle => self.throttle(at, file, retry_after),
+        };
+        let (error, slow, throttle) = (FaultKindFile::Error, FaultKindFile::Slow, FaultKindFile::Throttle);
+        let belongs: [(&str, bool, &[FaultKindFile]); 6] = [
+            ("code", file.code.is_some(), &[error]),
+            ("retry_after", file.retry_after.is_some(), &[error, throttle]),
+            ("factor", file.factor.is_some(), &[slow]),
+            ("add", file.add.is_some(), &[slow]),
+            ("rate", file.rate.is_some(), &[throttle]),
+            ("burst", file.burst.is_some(), &[throttle]),
+        ];
+        for (key, given, kinds) in belongs {
+            if given && !kinds.contains(&file.kind) {
+                let problem = Problem::new(at.key(key), format!("`{key}` says nothing about this fault"))
+                    .found(format!("kind {}", kind_name(file.kind)))
+                    .expected(
+                        kinds
+                            .iter()
+                            .map(|&kind| kind_name(kind))
+                            .collect::<Vec<_>>()
+                            .join(" or "),
+                    );
+                self.problems.push(problem.at_key());
+            }
+        }
+        effect
+    }
+
+    fn slow(&mut self, at: &KeyPath, file: &FaultFile) -> Option<FaultEffect> {
+        let factor = file.factor.unwrap_or(1.0);
+        if !(0.0..=1e6).contains(&factor) {
+            self.refuse(at.key("factor"), factor, "0 to 1000000");
+            return None;
+        }
+        if file.factor.is_none() && file.add.is_none() {
+            self.missing(at, "factor", "`factor`, `add` or both");
+            return None;
+        }
+        Some(FaultEffect::Slow {
+            factor,
+            add: file.add.map_or(0, |span| nanos(span.get())),
+        })
+    }
+
+    fn error(
+        &mut self,
+        at: &KeyPath,
+        file: &FaultFile,
+        retry_after: Option<Duration>,
+    ) -> Option<FaultEffect> {
+        let Some(code) = &file.code else {
+            self.missing(at, "code", "`code`: an HTTP status or a SQLSTATE");
+            return None;
+        };
+        let code = match code.0.parse() {
+            Ok(status) if code.0.len() == 3 => ErrorCode::Http(status),
+            _ => ErrorCode::Sqlstate(code.0.clone(), sql::sqlstate(&code.0)),
+        };
+        if let ErrorCode::Http(status @ 100..=399) = code {
+            self.refuse(at.key("code"), status, "an error: 400 to 599, or a SQLSTATE");
+        }
+        Some(FaultEffect::Error(ErrorAnswer { code, retry_after }))
+    }
+
+    fn throttle(
+        &mut self,
+        at: &KeyPath,
+        file: &FaultFile,
+        retry_after: Option<Duration>,
+    ) -> Option<FaultEffect> {
+        let Some(rate) = file.rate else {
+            self.missing(at, "rate", "`rate`: what the server bears, such as `10/s`");
+            return None;
+        };
+        let quota = Quota::new(1, rate.interval()).and_then(|quota| quota.burst(file.burst.unwrap_or(1)));
+        match quota {
+            Ok(quota) => Some(FaultEffect::Throttle { quota, retry_after }),
+            Err(refused) => {
+                let key = if refused.field == "burst" { "burst" } else { "rate" };
+                self.refuse(at.key(key), refused.found, refused.expected);
+                None
+            }
+        }
+    }
+
+    fn missing(&mut self, at: &KeyPath, key: &str, expected: &str) {
+        self.problems
+            .push(Problem::new(at.clone(), format!("`{key}` is missing")).expected(expected));
+    }
+
+    fn refuse(&mut self, at: KeyPath, found: impl std::fmt::Display, expected: impl Into<String>) {
+        self.problems.push(Problem::invalid(at, found, expected));
+    }
+}
+
+const fn queue(file: QueueFile) -> Option<usize> {
+    match file {
+        QueueFile::Unbounded => None,
+        QueueFile::Bounded(count) => Some(count as usize),
+    }
+}
+
+const fn abandoned(file: AbandonedFile) -> Abandoned {
+    match file {
+        AbandonedFile::Drop => Abandoned::Drop,
+        AbandonedFile::Serve => Abandoned::Serve,
+    }
+}
+
+const fn kind_name(kind: FaultKindFile) -> &'static str {
+    match kind {
+        FaultKindFile::Refuse => "refuse",
+        FaultKindFile::Hang => "hang",
+        FaultKindFile::Slow => "slow",
+        FaultKindFile::Error => "error",
+        FaultKindFile::Throttle => "throttle",
+    }
+}
+
+/// Exact below 2^53 nanoseconds (104 days).
+#[expect(clippy::cast_precision_loss)]
+const fn as_f64(nanos: u64) -> f64 {
+    nanos as f64
+}

@@ -1,0 +1,75 @@
+//! `crossbridge check`: what a user sees of a configuration.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::{Run, crossbridge_in};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn check(args: &[&str]) -> Run {
+    let args = ["check"].into_iter().chain(args.iter().copied());
+    crossbridge_in(&root(), args)
+}
+
+#[test]
+fn the_effective_policies_as_a_page() {
+    for file in ["platform", "crossbridge"] {
+        let run = check(&[&format!("fixtures/config/{file}.yml")]);
+        assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
+        insta::assert_snapshot!(format!("page_{file}"), run.stdout);
+    }
+}
+
+#[test]
+fn the_effective_policies_as_an_object() {
+    let run = check(&["fixtures/config/platform.yml", "--format", "json"]);
+    let object: serde_json::Value = serde_json::from_str(&run.stdout).expect("one object");
+    assert_eq!(object["schema"], 1);
+    assert_eq!(object["file"], "fixtures/config/platform.yml");
+    insta::assert_snapshot!(format!("{:#}", object["paths"]["profiling_storage"]));
+}
+
+#[test]
+fn what_cannot_work_is_said() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = "\
+runtime:
+  circuit_breakers:
+    never: { failure_rate: off }
+    forced: { mode: forced_open }
+    slow: { slow_rate: 0.5 }
+  bulkheads: { unused: { limit: 3 } }
+  paths:
+    database: { deadline: 10s, breaker: never, on_limit: wait }
+    execution: { deadline: 5s, attempt_timeout: 2s, retry: expensive, breaker: forced }
+    embedding: { deadline: none, breaker: slow }
+";
+    fs::write(folder.path().join("crossbridge.yml"), text).expect("written");
+    // Found without being named, from a folder below.
+    let below = folder.path().join("below");
+    fs::create_dir(&below).expect("created");
+    let run = crossbridge_in(&below, ["check"]);
+    assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
+    let page = run.stdout;
+    let warnings = page.find("\nwarnings\n").expect("a section of warnings");
+    insta::assert_snapshot!(&page[warnings..]);
+}
+
+#[test]
+fn a_bad_file_is_exit_3_and_nothing_on_standard_output() {
+    let file = "fixtures/config/bad/misspelt_key.yml";
+    let run = check(&[file]);
+    assert_eq!((run.status.code(), run.stdout.as_str()), (Some(3), ""));
+    insta::assert_snapshot!(run.stderr);
+
+    let run = check(&[file, "--format", "json"]);
+    assert_eq!((run.status.code(), run.stdout.as_str()), (Some(3), ""));
+    let object: serde_json::Value = serde_json::from_str(&run.stderr).expect("one object");
+    assert_eq!((&object["line"], &object["column"]), (&5.into(), &16.into()));
+    assert_eq!(object["hint"], "did you mean `capacity`?");
+}

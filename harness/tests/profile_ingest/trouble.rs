@@ -1,0 +1,233 @@
+//! The store is locked, shared, picky, or its writer is killed.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command};
+use std::sync::mpsc;
+
+use serde_json::{Value, json};
+
+use super::DB;
+use super::support::{Place, Ran, config, fixture, lines};
+
+/// Reads records until so many were what is looked for, or there are no more.
+fn wait_for(stderr: &mut impl BufRead, mut count: usize, wanted: impl Fn(&Value) -> bool) -> Vec<String> {
+    let mut seen = Vec::new();
+    while count > 0 {
+        let mut line = String::new();
+        assert_ne!(
+            stderr.read_line(&mut line).unwrap(),
+            0,
+            "it ended early: {seen:#?}"
+        );
+        let record = serde_json::from_str(&line).unwrap_or_default();
+        count -= usize::from(wanted(&record));
+        seen.push(line);
+    }
+    seen
+}
+
+/// A call of the guard has succeeded: the store was opened, or a batch is in it.
+fn done(record: &Value) -> bool {
+    record["message"] == "call succeeded"
+}
+
+fn ending(mut child: Child, mut stderr: impl Read) -> Ran {
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    Ran {
+        code: child.wait().unwrap().code(),
+        stdout,
+        stderr: rest,
+    }
+}
+
+#[test]
+fn a_writer_that_is_killed_leaves_whole_batches_and_the_next_one_completes_them() {
+    let place = Place::new();
+    place.write("big.jsonl", &lines(30_000));
+    place.write("c.yml", &config("5s", "60s", "TRACE"));
+    let mut child = place
+        .command(&["big.jsonl", "--store", DB, "--config", "c.yml"])
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    // The store, and three batches.
+    wait_for(&mut stderr, 4, done);
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().code(), None, "it was over before the kill");
+    let kept = place.count("events.db");
+    assert!(
+        (6_000..30_000).contains(&kept) && kept.is_multiple_of(2_000),
+        "{kept}"
+    );
+
+    let (ran, object) = place.ingest_json(&["big.jsonl", "--store", DB]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(object["totals"]["already_there"], kept);
+    assert_eq!(object["totals"]["new"], 30_000 - kept);
+    let distinct = place.sqlite3(
+        "events.db",
+        "select count(*), count(distinct event_id) from profiling_events",
+    );
+    assert_eq!(distinct, "30000|30000");
+    assert_eq!(
+        place.sqlite3("events.db", "select count(distinct test_id) from tests"),
+        "15000"
+    );
+    assert_eq!(place.sqlite3("events.db", "pragma integrity_check"), "ok");
+}
+
+#[test]
+fn a_lock_of_seconds_is_ridden_out() {
+    let place = Place::new();
+    assert_eq!(
+        place
+            .ingest(&[&fixture("pytest/pytest-maxfail.xml"), "--store", DB])
+            .code,
+        Some(0)
+    );
+    place.write("c.yml", &config("300ms", "120s", "DEBUG"));
+    let lock = place.lock("events.db");
+    let report = fixture("pytest/pytest-all-pass.xml");
+    let mut child = place
+        .command(&[&report, "--store", DB, "--config", "c.yml"])
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let retry = |record: &Value| record["message"] == "retry scheduled";
+    wait_for(&mut stderr, 2, retry);
+    // By the writer's own clock.
+    let seen = wait_for(&mut stderr, 1, |record| {
+        retry(record) && record["at_us"].as_u64() >= Some(2_000_000)
+    });
+    assert!(
+        seen.iter()
+            .all(|line| line.contains(r#""path":"profiling_storage""#)),
+        "{seen:#?}"
+    );
+    assert!(
+        seen.iter()
+            .any(|line| line.contains(r#""target":"crossbridge::performance""#)),
+        "{seen:#?}"
+    );
+    assert_eq!(place.count("events.db"), 2);
+    lock.release();
+
+    let ran = ending(child, stderr);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("6 events: 6 new"), "{}", ran.stdout);
+    assert!(
+        ran.stderr.contains("call succeeded after retries"),
+        "{}",
+        ran.stderr
+    );
+    let retries = ran
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("The store was busy: "))
+        .unwrap();
+    let retries: u32 = retries.split(' ').next().unwrap().parse().unwrap();
+    assert!(retries >= 3, "{retries}");
+    assert_eq!(place.count("events.db"), 8);
+}
+
+#[test]
+fn a_lock_that_is_never_released_ends_it_in_time_with_what_is_kept() {
+    let place = Place::new();
+    place.write("c.yml", &config("100ms", "2s", "TRACE"));
+    let pipe = place.path("pipe.jsonl");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let rest = fixture("pytest/pytest-maxfail.xml");
+    let arguments = ["pipe.jsonl", &rest, "--store", DB, "--config", "c.yml"];
+    let mut child = place.command(&arguments).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    // Two batches, then the lock, then a part of a third.
+    let text = lines(5_000);
+    let at = text.match_indices('\n').nth(3_999).unwrap().0 + 1;
+    let (first, second) = (text[..at].to_owned(), text[at..].to_owned());
+    let (go, locked) = mpsc::channel();
+    let writer = std::thread::spawn(move || {
+        let mut pipe = File::create(pipe)?;
+        pipe.write_all(first.as_bytes())?;
+        let _ = locked.recv();
+        pipe.write_all(second.as_bytes())
+    });
+    wait_for(&mut stderr, 3, done);
+    let lock = place.lock("events.db");
+    go.send(()).unwrap();
+
+    let ran = ending(child, stderr);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    writer.join().unwrap().unwrap();
+    for expected in [
+        "error: the store could not be used: write events.db: locked by another connection\n   gave up after ",
+        "of waiting: the deadline leaves no time\n   kept: 4,000 events (4,000 new, 0 already there)\n",
+        "\n   not stored: 1,000 events read from pipe.jsonl, and whatever follows them\n",
+        "\nhint: end the program that holds the lock (`fuser events.db` names it); then the same command again",
+    ] {
+        assert!(ran.stderr.contains(expected), "{expected}\n{}", ran.stderr);
+    }
+    assert!(
+        ran.stderr.contains(&format!("\n   not read: {rest}\n")),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stdout.contains("5,000 events: 4,000 new, 1,000 not stored"),
+        "{}",
+        ran.stdout
+    );
+    lock.release();
+    assert_eq!(place.count("events.db"), 4_000);
+
+    // The same input again adds what is missing.
+    place.write("all.jsonl", &text);
+    let (ran, object) = place.ingest_json(&["all.jsonl", "--store", DB]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let totals = &object["totals"];
+    assert_eq!(
+        (&totals["new"], &totals["already_there"]),
+        (&json!(1_000), &json!(4_000))
+    );
+}
+
+#[test]
+fn writers_at_the_same_time_store_everything_once() {
+    let place = Place::new();
+    place.write("big.jsonl", &lines(6_000));
+    let start = |_| place.command(&["big.jsonl", "--store", DB]).spawn().unwrap();
+    let children: Vec<_> = (0..4).map(start).collect();
+    for child in children {
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    assert_eq!(place.count("events.db"), 6_000);
+}
+
+#[test]
+fn an_event_the_database_refuses_is_named_and_the_others_are_stored() {
+    let place = Place::new();
+    place.write("e.jsonl", &lines(20));
+    assert_eq!(
+        place
+            .ingest(&[&fixture("pytest/pytest-maxfail.xml"), "--store", DB])
+            .code,
+        Some(0)
+    );
+    let trigger = "create trigger no before insert on profiling_events when new.test_id = 't3' \
+                   begin select raise(abort, 'not in my house'); end";
+    place.sqlite3("events.db", trigger);
+    let (ran, object) = place.ingest_json(&["e.jsonl", "--store", DB]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let file = &object["files"][0];
+    assert_eq!(
+        (&file["new"], &file["refused"], &file["outcome"]),
+        (&json!(18), &json!(2), &json!("partly_stored"))
+    );
+    assert_eq!(file["refused_first"][1]["test_id"], "t3");
+    assert!(ran.stderr.contains("not in my house"), "{}", ran.stderr);
+    assert_eq!(place.count("events.db"), 20);
+}
