@@ -63,22 +63,31 @@ pub enum RunError {
     Stuck(Instant),
 }
 
+/// How often somebody who watches is told: some fifty times a second.
+const EVENTS_BETWEEN_LOOKS: u64 = 1 << 16;
+
 /// More events at one instant than this for each actor are a loop without time in it, such as a
 /// closed client without think time against a dependency that refuses.
 const MAX_EVENTS_AT_ONCE: u64 = 10_000;
 
-/// Runs a scenario. Its events also go to `trace` as JSON lines, where one is given.
+/// Runs a scenario. Its events also go to `trace` as JSON lines, where one is given; `watch` is told
+/// now and then how far virtual time is.
 ///
 /// # Errors
 /// See [`RunError`].
-pub fn run(scenario: &Scenario, seed: u64, trace: Option<&mut dyn Write>) -> Result<Outcome, RunError> {
+pub fn run(
+    scenario: &Scenario,
+    seed: u64,
+    trace: Option<&mut dyn Write>,
+    watch: &mut dyn FnMut(Instant),
+) -> Result<Outcome, RunError> {
     let seconds = scenario.duration.as_secs_f64().ceil();
     // Durations are limited to a year when a scenario is loaded.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let seconds = seconds as usize;
     let recorder = Recorder::new(actor_names(scenario), scenario.clients.len(), seconds, trace);
     let mut world = World::new(scenario, seed, &recorder)?;
-    world.run()?;
+    world.run(watch)?;
     let (nodes, events) = (world.nodes.iter().map(NodeState::counts).collect(), world.events);
     drop(world);
     let (ledger, trace_sha256) = recorder.finish().map_err(RunError::Trace)?;
@@ -214,7 +223,7 @@ impl<'r, 'w> World<'r, 'w> {
         Ok(())
     }
 
-    fn run(&mut self) -> Result<(), RunError> {
+    fn run(&mut self, watch: &mut dyn FnMut(Instant)) -> Result<(), RunError> {
         let actors = u64::try_from(self.actors.len()).unwrap_or(u64::MAX);
         let most_at_once = MAX_EVENTS_AT_ONCE.saturating_mul(actors);
         let mut at_once = 0;
@@ -227,6 +236,9 @@ impl<'r, 'w> World<'r, 'w> {
             }
             before = now;
             self.events += 1;
+            if self.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
+                watch(now);
+            }
             match happening {
                 Happening::Arrival { client } => self.arrive(now, client),
                 Happening::Poll(call) => self.drive(now, call),

@@ -80,7 +80,7 @@ fn errors(scenario: &Scenario, node: usize, probability: f64) -> Fault {
 }
 
 fn run(scenario: &Scenario) -> ReplayResult {
-    let outcome = world::run(scenario, scenario.seed, None).expect("the scenario runs");
+    let outcome = world::run(scenario, scenario.seed, None, &mut |_| {}).expect("the scenario runs");
     ReplayResult::new(scenario, scenario.seed, &outcome)
 }
 

@@ -39,7 +39,10 @@ fn pages() {
 fn the_readme_shows_a_real_replay() {
     let readme = fs::read_to_string(fixture("../README.md")).expect("the README");
     let page = crossbridge(["replay", "fixtures/scenarios/postgres-blip.yml"]).stdout;
-    assert!(readme.contains(page.trim_end()), "the README shows another page than:\n{page}");
+    assert!(
+        readme.contains(page.trim_end()),
+        "the README shows another page than:\n{page}"
+    );
 }
 
 /// The numbers a program reads; the series are left to the page's lanes.

@@ -4,11 +4,16 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
+use std::time::Duration;
 
+use crossbridge_core::time::nanos;
+use crossbridge_core::{Clock, Instant};
 use crossbridge_harness::report::text::{Paint, page};
 use crossbridge_harness::result::{ReplayResult, Verdict};
 use crossbridge_harness::scenario::{self, Scenario};
 use crossbridge_harness::world::{self, RunError};
+use crossbridge_std::clock::SystemClock;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{environment, invalid, print};
 use crate::cli::ReplayArgs;
@@ -31,7 +36,11 @@ pub(crate) fn run(
     for (index, (path, scenario)) in scenarios.iter().enumerate() {
         let seed = args.seed.unwrap_or(scenario.seed);
         let file = trace.as_mut().map(|file| file as &mut dyn Write);
-        let outcome = world::run(scenario, seed, file).map_err(|error| failed(path, &error))?;
+        let outcome = {
+            let mut bar = Bar::new(scenario);
+            world::run(scenario, seed, file, &mut |now| bar.show(now))
+        }
+        .map_err(|error| failed(path, &error))?;
         let result = ReplayResult::new(scenario, seed, &outcome);
         broken |= result.verdict == Verdict::Fail;
         let mut text = String::new();
@@ -61,6 +70,49 @@ fn command(path: &Path, scenario: &Scenario, seed: u64, config: Option<&Path>) -
         let _ = write!(command, " --config {}", config.display());
     }
     command
+}
+
+/// What a person sees of a run that lasts: a bar, after a second, where stderr is a terminal. It
+/// disappears with the value.
+struct Bar {
+    bar: ProgressBar,
+    clock: SystemClock,
+    began: Instant,
+    hidden: bool,
+}
+
+impl Bar {
+    fn new(scenario: &Scenario) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(nanos(scenario.duration)), ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}% of virtual time  {msg}") {
+            bar.set_style(style);
+        }
+        bar.set_message(scenario.name.clone());
+        let clock = SystemClock::new();
+        Self {
+            bar,
+            began: clock.now(),
+            clock,
+            hidden: true,
+        }
+    }
+
+    fn show(&mut self, now: Instant) {
+        let patience = Duration::from_secs(1);
+        if self.hidden && self.clock.now().saturating_duration_since(self.began) >= patience {
+            self.hidden = false;
+            if std::io::stderr().is_terminal() {
+                self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
+        }
+        self.bar.set_position(now.as_nanos());
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
