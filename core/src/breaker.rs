@@ -22,7 +22,7 @@
 //!   whole state have deadlines: what has no result by then has failed.
 //! - Only a failure or a slow call trips, never a success.
 //! - The wait is `min(open_wait_max, open_wait * 2^k)` with equal jitter. `k` grows with each trip
-//!   and shrinks by one for every `open_wait` the circuit stays closed (gRPC A50), so that one good
+//!   until the longest wait is reached, and shrinks by one for every `open_wait` the circuit stays closed (gRPC A50), so that one good
 //!   probe does not forgive a flapping server.
 //! - A neutral result gives its place back and counts as nothing. A lost one (dropped, never
 //!   reported) failed if it was a probe and is neutral otherwise.
@@ -201,6 +201,20 @@ impl Breaker {
         }
     }
 
+    /// What [`admit`](Self::admit) would answer at `now`, without taking a probe's place.
+    ///
+    /// # Errors
+    /// The refusal it would give.
+    pub fn would_admit(&self, now: Instant) -> Result<(), Refused> {
+        match &self.state {
+            State::Closed { .. } if self.config.mode == BreakerMode::Auto => Ok(()),
+            // Off the hot path, so that there is one place that decides.
+            State::Closed { .. } | State::Open { .. } | State::HalfOpen(_) => {
+                self.clone().admit(now).map(|_unused: Permit| ())
+            }
+        }
+    }
+
     /// Asks to send a call at `now`.
     ///
     /// # Errors
@@ -354,22 +368,26 @@ impl Breaker {
                 .level
                 .saturating_sub(u8::try_from(healthy).unwrap_or(u8::MAX));
         }
-        let wait = self.open_wait();
+        let whole = self.open_wait();
+        // Half of it by chance. A function of the seed and the generation, so that the same history
+        // yields the same waits.
+        let mut rng = SplitMix64::new(self.config.jitter_seed.wrapping_add(u64::from(self.generation)));
+        let wait = Duration::from_nanos(draw::inclusive(whole - whole / 2, whole, &mut rng));
         let wait = hint.map_or(wait, |asked| wait.max(asked.min(self.config.open_wait_max)));
-        self.level = self.level.saturating_add(1).min(MAX_LEVEL);
+        // Past the longest wait there is nothing to grow for, only to come down from.
+        if whole < nanos(self.config.open_wait_max) {
+            self.level = self.level.saturating_add(1);
+        }
         self.become_state(State::Open {
             until: now.saturating_add(wait),
         });
     }
 
-    /// `min(open_wait_max, open_wait * 2^level)`, half of it by chance. The draw is a function of
-    /// the seed and the generation, so that the same history yields the same waits.
-    fn open_wait(&self) -> Duration {
-        let max = nanos(self.config.open_wait_max);
-        let doubled = nanos(self.config.open_wait).saturating_mul(1 << self.level);
-        let whole = doubled.min(max);
-        let mut rng = SplitMix64::new(self.config.jitter_seed.wrapping_add(u64::from(self.generation)));
-        Duration::from_nanos(draw::inclusive(whole - whole / 2, whole, &mut rng))
+    /// `min(open_wait_max, open_wait * 2^level)` in nanoseconds. The level stops growing where the
+    /// product passes the maximum, which is at most a day: below 2^47.
+    fn open_wait(&self) -> u64 {
+        let doubled = nanos(self.config.open_wait).saturating_mul(1 << self.level.min(MAX_LEVEL));
+        doubled.min(nanos(self.config.open_wait_max))
     }
 
     const fn permit(&self, now: Instant, probe: Option<half_open::Ticket>) -> Permit {
@@ -407,5 +425,5 @@ impl State {
     }
 }
 
-/// 2^24 times the shortest wait passes the longest one (a day) for any wait above 5 ms.
-const MAX_LEVEL: u8 = 24;
+/// 2^47 ns are more than a day: no wait is doubled more often.
+const MAX_LEVEL: u8 = 47;

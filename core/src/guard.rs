@@ -256,36 +256,42 @@ impl<O: Observer> Guard<O> {
     }
 
     /// Asks breaker, limiter and bulkhead for one attempt: all of them or none.
+    ///
+    /// The breaker is asked first and taken from last: the probe that half opens a circuit is one
+    /// that will be sent.
     fn admit(&mut self, now: Instant) -> Result<Admission, StopReason> {
         let before = self.breaker.state();
-        let admitted = self.breaker.admit(now);
+        self.breaker.handle_timeout(now);
         self.report_breaker(now, before);
-        let permit = match admitted {
-            Ok(permit) => permit,
-            Err(refused) => {
-                return Err(StopReason::Breaker {
-                    retry_at: refused.retry_at,
-                });
+        let refused_by_breaker = |refused: breaker::Refused| StopReason::Breaker {
+            retry_at: refused.retry_at,
+        };
+        self.breaker.would_admit(now).map_err(refused_by_breaker)?;
+        match self.limiter.check(now, 1) {
+            Answer::Granted => {}
+            Answer::NotBefore(at) => return Err(StopReason::RateLimit { not_before: Some(at) }),
+            Answer::Never => return Err(StopReason::RateLimit { not_before: None }),
+        }
+        let Some(slot) = self.bulkhead.try_acquire() else {
+            self.limiter.refund(1);
+            return Err(StopReason::Bulkhead);
+        };
+        let before = self.breaker.state();
+        match self.breaker.admit(now) {
+            Ok(permit) => {
+                self.report_breaker(now, before);
+                Ok(Admission {
+                    breaker: permit,
+                    slot,
+                })
             }
-        };
-        let refused = match self.limiter.check(now, 1) {
-            Answer::Granted => match self.bulkhead.try_acquire() {
-                Some(slot) => {
-                    return Ok(Admission {
-                        breaker: permit,
-                        slot,
-                    });
-                }
-                None => {
-                    self.limiter.refund(1);
-                    StopReason::Bulkhead
-                }
-            },
-            Answer::NotBefore(at) => StopReason::RateLimit { not_before: Some(at) },
-            Answer::Never => StopReason::RateLimit { not_before: None },
-        };
-        self.breaker.settle(now, permit, breaker::Settled::Neutral);
-        Err(refused)
+            // It has just said yes; if it ever said no, nothing would be kept.
+            Err(refused) => {
+                self.limiter.refund(1);
+                self.bulkhead.release(slot);
+                Err(refused_by_breaker(refused))
+            }
+        }
     }
 
     /// Books what became of an attempt with everybody who gave something for it.

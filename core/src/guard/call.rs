@@ -142,8 +142,9 @@ impl CallState {
         match self.phase {
             Phase::Due { at } if now < at => Step::Wait { until: at },
             Phase::Due { .. } => self.attempt(guard, now),
+            // Only an outcome moves it on: past its timeout there is no instant to name.
             Phase::InFlight { timeout_at } => Step::Wait {
-                until: timeout_at.unwrap_or(Instant::MAX),
+                until: timeout_at.filter(|&at| at > now).unwrap_or(Instant::MAX),
             },
             Phase::Done(verdict) => Step::Done(verdict),
             // `decide` leaves another phase behind.
@@ -187,6 +188,7 @@ impl CallState {
         }
         let success = outcome == Outcome::Success;
         match receipt {
+            Some(receipt) if success => guard.budget.on_retry_success(receipt),
             Some(receipt) => guard.budget.refund(receipt),
             None if success && number == 1 => guard.budget.on_first_success(),
             None => {}

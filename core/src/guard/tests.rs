@@ -77,6 +77,7 @@ impl<'n> Setting<'n> {
                 self.permit = Some(permit);
                 answer
             }
+            Step::Wait { until: Instant::MAX } => "wait for outcome".into(),
             Step::Wait { until } => format!("wait {:?}", until.saturating_duration_since(self.now)),
             Step::Done(Verdict::Succeeded) => "succeeded".into(),
             Step::Done(Verdict::Cancelled) => "cancelled".into(),

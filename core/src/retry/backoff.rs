@@ -12,7 +12,8 @@
 //!
 //! # Rules
 //! - `floor <= delay <= cap` for every jitter, and at the cap the spread survives: the range is
-//!   cut before the draw, so that a fleet at the cap does not retry in step.
+//!   cut before the draw, so that a fleet at the cap does not retry in step. (Decorrelated jitter
+//!   is cut after it, as AWS has it: about a third of its delays then stay below the cap.)
 //! - Delays are kept at or below the cap, so that growing one cannot overflow, however many there are.
 //! - Each delay costs one draw (none without jitter) and a constant amount of work.
 //!

@@ -7,15 +7,15 @@
 //!
 //! ```text
 //!   capacity ┤■■■■■■■■╲         ╱■■■   + deposit per call, per first-try success, per second
-//!            │         ╲_______╱       - cost per retry (receipt; refunded when it succeeds)
+//!            │         ╲_______╱       - cost per retry (a receipt)
 //!          0 ┤  retries refused
 //!            └────────────────────▶ time
 //! ```
 //!
 //! # Rules
 //! - The budget is asked before the wait, not after it.
-//! - What a retry cost is a receipt that belongs to the call. A retry that succeeds gives its own
-//!   cost back, and one that was never sent too.
+//! - What a retry cost is a receipt that belongs to the call. A retry that was never sent gives its
+//!   cost back, and one that succeeds where the budget says so.
 //! - Tokens are whole numbers, never below zero and never above the capacity.
 //!
 //! Sources: AWS SDK retry 2.1 (`aws-smithy-runtime`, `token_bucket.rs`); Finagle `RetryBudget` for
@@ -61,6 +61,9 @@ pub struct BudgetConfig {
     pub deposit_on_first_success: u32,
     /// Earned every second, evenly.
     pub deposit_per_second: u32,
+    /// Whether a retry that succeeds gets its cost back (AWS), or retries cost what they cost
+    /// (Finagle: the ratio then bounds all of them, not only those in vain).
+    pub refund_on_success: bool,
 }
 
 impl BudgetConfig {
@@ -72,6 +75,7 @@ impl BudgetConfig {
         deposit_per_call: 0,
         deposit_on_first_success: 0,
         deposit_per_second: 0,
+        refund_on_success: false,
     };
 
     /// AWS SDK retry 2.1. It runs dry when more than about a fifth of all calls need a retry.
@@ -80,6 +84,7 @@ impl BudgetConfig {
         retry_cost: 14,
         throttled_retry_cost: 5,
         deposit_on_first_success: 1,
+        refund_on_success: true,
         ..Self::UNLIMITED
     };
 
@@ -100,6 +105,7 @@ impl BudgetConfig {
             deposit_per_call: deposit,
             deposit_on_first_success: 0,
             deposit_per_second: cost.saturating_mul(min_per_second),
+            refund_on_success: false,
         }
     }
 
@@ -119,8 +125,8 @@ impl BudgetConfig {
     }
 }
 
-/// What a retry cost. Hand it back with [`RetryBudget::refund`] when the retry succeeded or was
-/// never sent; drop it when it failed.
+/// What a retry cost. Hand it back with [`RetryBudget::refund`] when the retry was never sent, with
+/// [`RetryBudget::on_retry_success`] when it succeeded; drop it when it failed.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -203,6 +209,13 @@ impl RetryBudget {
         };
         self.tokens = self.tokens.checked_sub(cost)?;
         Some(Receipt(cost))
+    }
+
+    /// The retry paid for with this receipt succeeded.
+    pub fn on_retry_success(&mut self, receipt: Receipt) {
+        if self.config.refund_on_success {
+            self.refund(receipt);
+        }
     }
 
     /// Takes a receipt back.

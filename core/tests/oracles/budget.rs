@@ -102,6 +102,7 @@ fn any_config() -> impl Strategy<Value = BudgetConfig> {
             deposit_per_call: call,
             deposit_on_first_success: first,
             deposit_per_second: rate,
+            refund_on_success: capacity % 2 == 0,
         },
     )
 }
@@ -263,6 +264,7 @@ fn any_now_and_any_order_stay_within_the_capacity() {
                 deposit_per_call: call,
                 deposit_on_first_success: first,
                 deposit_per_second: rate,
+                refund_on_success: rate % 2 == 0,
             };
             let mut budget = RetryBudget::new(config).unwrap();
             let mut receipts = Vec::new();

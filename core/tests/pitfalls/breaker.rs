@@ -238,3 +238,81 @@ fn ten_thousand_successes_do_not_outweigh_the_present() {
         assert!(failures <= 100, "{failures} failures in {window:?}");
     }
 }
+
+/// A circuit that was open for an hour has not learnt more than one that reached its longest wait.
+#[test]
+fn the_wait_stops_growing_where_it_is_longest() {
+    use core::time::Duration;
+    use crossbridge_core::breaker::{Breaker, Settled};
+    use crossbridge_core::{BreakerConfig, Instant};
+
+    let config = BreakerConfig {
+        consecutive_failures: Some(1),
+        open_wait: Duration::from_secs(1),
+        open_wait_max: Duration::from_secs(4),
+        half_open_calls: 1,
+        half_open_successes: 1,
+        ..BreakerConfig::DEFAULT
+    };
+    let mut breaker = Breaker::new(config).expect("a breaker");
+    let mut now = Instant::ZERO;
+    let fail = Settled::Failure { retry_after: None };
+    for _ in 0..100 {
+        let permit = breaker.admit(now).expect("closed, or its probe");
+        breaker.settle(now, permit, fail);
+        now = breaker
+            .admit(now)
+            .expect_err("open")
+            .retry_at
+            .expect("an instant");
+    }
+    let permit = breaker.admit(now).expect("a probe");
+    breaker.settle(now, permit, Settled::Success);
+    // Two healthy waits take off what the two doublings had put on.
+    now = now.saturating_add(Duration::from_secs(2));
+    let permit = breaker.admit(now).expect("closed");
+    breaker.settle(now, permit, fail);
+    let until = breaker
+        .admit(now)
+        .expect_err("open")
+        .retry_at
+        .expect("an instant");
+    assert!(
+        until <= now.saturating_add(Duration::from_secs(1)),
+        "{now} {until}"
+    );
+}
+
+/// A probe that the limiter keeps back has not half opened the circuit.
+#[test]
+fn a_probe_that_is_not_sent_starts_no_half_open() {
+    use core::time::Duration;
+    use crossbridge_core::breaker::BreakerState;
+    use crossbridge_core::draw::SplitMix64;
+    use crossbridge_core::{
+        BreakerConfig, FaultKind, Guard, GuardConfig, Instant, Outcome, Quota, RetryPolicy, Step,
+    };
+
+    let mut guard = Guard::new(GuardConfig {
+        quota: Quota::per_hour(1).expect("a quota"),
+        retry: RetryPolicy::NEVER,
+        breaker: BreakerConfig {
+            consecutive_failures: Some(1),
+            ..BreakerConfig::DEFAULT
+        },
+        ..GuardConfig::DEFAULT
+    })
+    .expect("a guard");
+    let mut rng = SplitMix64::new(1);
+    let mut call = guard.begin(Instant::ZERO, None);
+    let Step::Attempt(permit) = call.poll(Instant::ZERO, &mut rng) else {
+        panic!("the first is free")
+    };
+    call.on_outcome(Instant::ZERO, permit, Outcome::failed(FaultKind::Transient));
+    drop(call);
+    let later = Instant::ZERO.saturating_add(Duration::from_secs(60));
+    let mut call = guard.begin(later, None);
+    assert!(matches!(call.poll(later, &mut rng), Step::Done(_)));
+    drop(call);
+    assert_eq!(guard.breaker_state(), BreakerState::Open);
+}

@@ -141,3 +141,24 @@ fn budget_does_not_grant_ten_seconds_at_once() {
         (1..=100).map(|tenth| granted(at_secs(10).saturating_add(Duration::from_millis(10 * tenth))));
     assert_eq!(a_second.sum::<usize>(), 10);
 }
+
+/// The ratio bounds every retry, not only those in vain (Finagle); AWS pays successes back.
+#[test]
+fn a_ratio_is_not_refunded_by_success() {
+    use crossbridge_core::retry::RetryBudget;
+    use crossbridge_core::{BudgetConfig, FaultKind, Instant, PerMille};
+
+    let tenth = PerMille::new(100).expect("a share");
+    for (config, refunded) in [
+        (BudgetConfig::ratio(tenth, 0, 5), false),
+        (BudgetConfig::AWS, true),
+    ] {
+        let mut budget = RetryBudget::new(config).expect("a budget");
+        let full = budget.tokens(Instant::ZERO);
+        let receipt = budget
+            .withdraw(Instant::ZERO, FaultKind::Transient)
+            .expect("there is enough");
+        budget.on_retry_success(receipt);
+        assert_eq!(budget.tokens(Instant::ZERO) == full, refunded, "{config:?}");
+    }
+}
