@@ -51,14 +51,17 @@
 
 mod config;
 mod half_open;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod window;
 
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 pub use config::{BreakerConfig, BreakerMode, WindowKind};
-pub use window::Counts;
+pub use snapshot::{BreakerSnapshot, StateSnapshot};
+pub use window::{Counts, WindowSnapshot};
 
 use crate::ConfigError;
 use crate::draw::{self, SplitMix64};
@@ -141,6 +144,8 @@ pub struct Breaker {
     generation: u32,
     /// The exponent of the next open wait.
     level: u8,
+    /// `config.slow_call` in nanoseconds: compared at every result.
+    slow_call: u64,
     last_seen: LastSeen,
 }
 
@@ -171,6 +176,7 @@ impl Breaker {
                 state: State::closed(&config, Instant::ZERO),
                 generation: 0,
                 level: 0,
+                slow_call: nanos(config.slow_call),
                 last_seen: LastSeen::new(),
             }),
             Err(refused) => Err(refused),
@@ -215,11 +221,44 @@ impl Breaker {
         }
     }
 
+    /// The same right after [`handle_timeout`](Self::handle_timeout) at the same `now`, without a
+    /// copy: the guard asks before every attempt.
+    #[inline]
+    pub(crate) fn has_room(&self, now: Instant) -> Result<(), Refused> {
+        match (self.config.mode, &self.state) {
+            (BreakerMode::ForcedOpen, _) => Err(Refused {
+                state: BreakerState::Open,
+                retry_at: None,
+            }),
+            (BreakerMode::Auto, State::Open { until }) if now < *until => Err(Refused {
+                state: BreakerState::Open,
+                retry_at: Some(*until),
+            }),
+            (BreakerMode::Auto, State::HalfOpen(half_open)) if !half_open.has_room(&self.config) => {
+                Err(Refused {
+                    state: BreakerState::HalfOpen,
+                    retry_at: None,
+                })
+            }
+            (BreakerMode::Auto | BreakerMode::Disabled | BreakerMode::MetricsOnly, _) => Ok(()),
+        }
+    }
+
     /// Asks to send a call at `now`.
     ///
     /// # Errors
     /// The circuit is open, or half open with every probe taken.
+    #[inline]
     pub fn admit(&mut self, now: Instant) -> Result<Permit, Refused> {
+        if let (BreakerMode::Auto, State::Closed { .. }) = (self.config.mode, &self.state) {
+            self.handle_timeout(now);
+            return Ok(self.permit(now, None));
+        }
+        self.admit_unless_closed(now)
+    }
+
+    #[cold]
+    fn admit_unless_closed(&mut self, now: Instant) -> Result<Permit, Refused> {
         match self.config.mode {
             BreakerMode::Disabled => return Ok(self.permit(now, None)),
             BreakerMode::ForcedOpen => {
@@ -263,7 +302,30 @@ impl Breaker {
     }
 
     /// Reports what became of an admitted call.
+    #[inline]
     pub fn settle(&mut self, now: Instant, permit: Permit, settled: Settled) {
+        let took = now.as_nanos().saturating_sub(permit.admitted_at.as_nanos());
+        if self.config.mode == BreakerMode::Auto
+            && permit.generation == self.generation
+            && settled == Settled::Success
+            && took < self.slow_call
+            && let State::Closed {
+                failures_in_a_row,
+                window: Window::Calls(window),
+                ..
+            } = &mut self.state
+        {
+            *failures_in_a_row = 0;
+            window.record_good();
+            self.handle_timeout(now);
+            return;
+        }
+        self.settle_otherwise(now, permit, settled);
+    }
+
+    /// Whatever is not a quick success of a closed circuit.
+    #[cold]
+    fn settle_otherwise(&mut self, now: Instant, permit: Permit, settled: Settled) {
         if self.config.mode == BreakerMode::Disabled {
             return;
         }
@@ -271,7 +333,8 @@ impl Breaker {
         if permit.generation != self.generation {
             return;
         }
-        let slow = now.saturating_duration_since(permit.admitted_at) >= self.config.slow_call;
+        let took = now.as_nanos().saturating_sub(permit.admitted_at.as_nanos());
+        let slow = took >= self.slow_call;
         // Where slowness cannot trip, a slow success is a success.
         let too_slow = slow && self.config.slow_rate.is_some();
         let (failed, hint) = match settled {
@@ -326,10 +389,18 @@ impl Breaker {
     }
 
     /// Lets deadlines that have passed take effect.
+    #[inline]
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(step) = self.last_seen.observe(now) {
             self.rebase(step);
         }
+        if let State::HalfOpen(_) = self.state {
+            self.expire(now);
+        }
+    }
+
+    #[cold]
+    fn expire(&mut self, now: Instant) {
         if let State::HalfOpen(half_open) = &mut self.state {
             let verdict = half_open.expire(now, &self.config);
             self.conclude(now, verdict, None);
@@ -362,12 +433,7 @@ impl Breaker {
     }
 
     fn open(&mut self, now: Instant, hint: Option<Duration>) {
-        if let State::Closed { since, .. } = self.state {
-            let healthy = nanos(now.saturating_duration_since(since)) / nanos(self.config.open_wait).max(1);
-            self.level = self
-                .level
-                .saturating_sub(u8::try_from(healthy).unwrap_or(u8::MAX));
-        }
+        self.forgive(now);
         let whole = self.open_wait();
         // Half of it by chance. A function of the seed and the generation, so that the same history
         // yields the same waits.
@@ -381,6 +447,18 @@ impl Breaker {
         self.become_state(State::Open {
             until: now.saturating_add(wait),
         });
+    }
+
+    /// Takes one doubling off for every `open_wait` the circuit has stayed closed.
+    fn forgive(&mut self, now: Instant) {
+        if let State::Closed { since, .. } = &mut self.state {
+            // The constructor refuses a wait of zero.
+            let step = NonZeroU64::new(nanos(self.config.open_wait)).unwrap_or(NonZeroU64::MIN);
+            let closed_for = nanos(now.saturating_duration_since(*since));
+            let healthy = u8::try_from(closed_for / step).unwrap_or(u8::MAX);
+            self.level = self.level.saturating_sub(healthy);
+            *since = now.saturating_sub(Duration::from_nanos(closed_for % step));
+        }
     }
 
     /// `min(open_wait_max, open_wait * 2^level)` in nanoseconds. The level stops growing where the
@@ -403,6 +481,7 @@ impl Breaker {
         self.generation = self.generation.wrapping_add(1);
     }
 
+    #[cold]
     fn rebase(&mut self, step: Duration) {
         match &mut self.state {
             State::Closed { since, window, .. } => {

@@ -1,4 +1,4 @@
-//! How many at once: a bulkhead with a fixed limit.
+//! How many at once: bulkheads.
 //!
 //! A dependency that hangs should cost the caller a few slots, not all of its threads. A call
 //! takes a slot and gives it back when it is settled; with every slot taken a new call is refused
@@ -8,6 +8,15 @@
 //!   try_acquire ──▶ in flight < limit ? ──yes──▶ Slot ──▶ release(Slot)
 //!                                     └──no───▶ None
 //! ```
+//!
+//! | machine | for |
+//! |---|---|
+//! | [`Bulkhead`] | one owner, a fixed limit, nobody waits |
+//! | [`SharedBulkhead`](shared::SharedBulkhead) | many threads, one word, nobody waits |
+//! | [`WaitingBulkhead`](waiters::WaitingBulkhead) | a line of waiters with deadlines, any [`limit`] |
+//!
+//! `SharedBulkhead` exists where the target has 32-bit atomic words. There is no default limit
+//! other than [`BulkheadConfig::UNLIMITED`]: it belongs to the dependency.
 //!
 //! ```
 //! use crossbridge_core::{Bulkhead, BulkheadConfig};
@@ -20,6 +29,13 @@
 //! # Ok::<(), crossbridge_core::ConfigError>(())
 //! ```
 
+pub mod limit;
+#[cfg(target_has_atomic = "32")]
+pub mod shared;
+mod snapshot;
+pub mod waiters;
+
+pub use self::snapshot::BulkheadSnapshot;
 use crate::ConfigError;
 
 /// How many calls may be in flight.

@@ -266,7 +266,7 @@ impl<O: Observer> Guard<O> {
         let refused_by_breaker = |refused: breaker::Refused| StopReason::Breaker {
             retry_at: refused.retry_at,
         };
-        self.breaker.would_admit(now).map_err(refused_by_breaker)?;
+        self.breaker.has_room(now).map_err(refused_by_breaker)?;
         match self.limiter.check(now, 1) {
             Answer::Granted => {}
             Answer::NotBefore(at) => return Err(StopReason::RateLimit { not_before: Some(at) }),

@@ -19,6 +19,8 @@
 //!   healthy and `rise` passes in a row to come up again; one stray result flips nothing.
 //! - A fatal result is down at once. An inconclusive one (the probe itself broke) changes nothing.
 //! - Unknown until the first result, and again after `ttl` without one. Unknown is not healthy.
+//! - While it goes up and down too often its health is held at degraded, whatever the results
+//!   ([`flapping`]).
 //! - Real calls are evidence like probes are ([`observe`](Monitor::observe) with their results).
 //! - Probes come every `interval`, faster while the counter is between its ends, at `down_interval`
 //!   while down, each spread by `jitter` so that a fleet does not probe in step. A probe without a
@@ -40,6 +42,10 @@
 //! # Ok::<(), crossbridge_core::ConfigError>(())
 //! ```
 
+mod config;
+pub mod degraded;
+pub mod flapping;
+mod snapshot;
 pub mod summary;
 #[cfg(test)]
 mod tests;
@@ -48,9 +54,12 @@ use core::time::Duration;
 
 use rand_core::Rng;
 
+pub use self::config::MonitorConfig;
+use self::flapping::Flapping;
+pub use self::snapshot::{KnownSnapshot, MonitorSnapshot, ProbeSnapshot};
+use crate::ConfigError;
 use crate::draw;
 use crate::time::{Instant, LastSeen, nanos};
-use crate::{ConfigError, PerMille};
 
 /// How well a target is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,90 +106,6 @@ pub enum ProbeResult {
     Inconclusive,
 }
 
-/// How many results change the state, and when to probe.
-///
-/// | field | default | source |
-/// |---|---|---|
-/// | `rise`, `fall` | 2, 3 | HAProxy |
-/// | `interval`, `transition_interval`, `down_interval` | 30 s, 10 s, 30 s | the platform's `health_checks.interval` |
-/// | `timeout` | 10 s | the platform's `health_checks.timeout` |
-/// | `ttl` | 90 s | three intervals |
-/// | `jitter` | ±10 % | HAProxy `spread-checks` |
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct MonitorConfig {
-    /// Passes in a row that bring it up, 1 to 100.
-    pub rise: u8,
-    /// Failures in a row that bring it down, 1 to 100.
-    pub fall: u8,
-    /// Between probes while it is healthy; more than zero.
-    pub interval: Duration,
-    /// Between probes while results are mixed; more than zero.
-    pub transition_interval: Duration,
-    /// Between probes while it is down; more than zero.
-    pub down_interval: Duration,
-    /// After which a probe without a result has failed; more than zero.
-    pub timeout: Duration,
-    /// After which a result is too old to mean anything; more than zero.
-    pub ttl: Duration,
-    /// Each interval is drawn from this share around it, at most half.
-    pub jitter: PerMille,
-}
-
-impl MonitorConfig {
-    /// The defaults in the table.
-    pub const DEFAULT: Self = Self {
-        rise: 2,
-        fall: 3,
-        interval: Duration::from_secs(30),
-        transition_interval: Duration::from_secs(10),
-        down_interval: Duration::from_secs(30),
-        timeout: Duration::from_secs(10),
-        ttl: Duration::from_secs(90),
-        jitter: match PerMille::new(100) {
-            Ok(tenth) => tenth,
-            Err(_) => PerMille::ZERO,
-        },
-    };
-
-    /// Whether a machine accepts the configuration.
-    ///
-    /// # Errors
-    /// The first field that is out of its range.
-    pub const fn check(&self) -> Result<(), ConfigError> {
-        if self.rise == 0 || self.rise > 100 {
-            return Err(ConfigError::new("rise", self.rise as u64, "1 to 100"));
-        }
-        if self.fall == 0 || self.fall > 100 {
-            return Err(ConfigError::new("fall", self.fall as u64, "1 to 100"));
-        }
-        if self.interval.is_zero() {
-            return Err(ConfigError::new("interval", 0, "more than 0"));
-        }
-        if self.transition_interval.is_zero() {
-            return Err(ConfigError::new("transition_interval", 0, "more than 0"));
-        }
-        if self.down_interval.is_zero() {
-            return Err(ConfigError::new("down_interval", 0, "more than 0"));
-        }
-        if self.timeout.is_zero() {
-            return Err(ConfigError::new("timeout", 0, "more than 0"));
-        }
-        if self.ttl.is_zero() {
-            return Err(ConfigError::new("ttl", 0, "more than 0"));
-        }
-        if self.jitter.get() > 500 {
-            return Err(ConfigError::new(
-                "jitter",
-                self.jitter.get() as u64,
-                "at most 500",
-            ));
-        }
-        Ok(())
-    }
-}
-
 /// Proof that a probe was started: report its result with it.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
@@ -197,6 +122,7 @@ pub struct Monitor {
     /// `None` while unknown.
     counter: Option<u8>,
     last_was_slow: bool,
+    flapping: Flapping,
     /// When the last result is too old.
     stale_at: Instant,
     probe: ProbeState,
@@ -231,6 +157,7 @@ impl Monitor {
                 config,
                 counter: None,
                 last_was_slow: false,
+                flapping: Flapping::new(),
                 stale_at: Instant::MAX,
                 probe: ProbeState::Due { at: Instant::ZERO },
                 probes: 0,
@@ -247,13 +174,21 @@ impl Monitor {
         let Some(counter) = self.counter else {
             return Health::Unknown;
         };
-        if counter < self.config.rise {
+        if self.flapping.is_flapping() {
+            Health::Degraded
+        } else if counter < self.config.rise {
             Health::Unhealthy
         } else if self.last_was_slow || counter < self.top() {
             Health::Degraded
         } else {
             Health::Healthy
         }
+    }
+
+    /// How often it has gone up and down of late: the evidence for a health held at degraded.
+    #[must_use]
+    pub const fn flapping(&self) -> Flapping {
+        self.flapping
     }
 
     /// Reports what a real call, or a probe that was not scheduled here, showed.
@@ -336,6 +271,7 @@ impl Monitor {
         if self.counter.is_some() && now >= self.stale_at {
             self.counter = None;
             self.last_was_slow = false;
+            self.flapping = Flapping::new();
         }
     }
 
@@ -351,6 +287,11 @@ impl Monitor {
             (ProbeResult::Fail, Some(h)) if h <= rise => 0,
             (ProbeResult::Fail, Some(h)) => h - 1,
         };
+        // A failure that has not brought it down is no change yet.
+        let soft = result == ProbeResult::Fail && counter >= rise;
+        if let Some(config) = self.config.flapping.filter(|_| !soft) {
+            self.flapping = self.flapping.record(config, counter >= rise);
+        }
         self.counter = Some(counter);
         self.last_was_slow = result == ProbeResult::SlowPass;
         self.stale_at = now.saturating_add(self.config.ttl);
@@ -371,9 +312,7 @@ impl Monitor {
     }
 
     fn rebase(&mut self, step: Duration) {
-        if self.stale_at != Instant::MAX {
-            self.stale_at = self.stale_at.saturating_sub(step);
-        }
+        self.stale_at = self.stale_at.saturating_sub(step);
         let (ProbeState::Due { at: instant }
         | ProbeState::Running { deadline: instant }
         | ProbeState::Idle { since: instant }) = &mut self.probe;

@@ -18,11 +18,11 @@
 //!
 //! | module | question | machine |
 //! |---|---|---|
-//! | [`rate_limit`] | how often? | [`RateLimiter`], [`Quota`] |
+//! | [`rate_limit`] | how often? | [`RateLimiter`], [`Quota`], [`rate_limit::KeyedLimiter`] |
 //! | [`retry`] | again, and when? | [`retry::Retry`], [`RetryPolicy`], [`retry::RetryBudget`] |
 //! | [`breaker`] | at all, just now? | [`Breaker`], [`BreakerConfig`] |
-//! | [`bulkhead`] | how many at once? | [`Bulkhead`] |
-//! | [`health`] | is it well? | [`Monitor`](health::Monitor), [`health::summary`] |
+//! | [`bulkhead`] | how many at once? | [`Bulkhead`], [`bulkhead::waiters`], [`bulkhead::limit`] |
+//! | [`health`] | is it well? | [`Monitor`](health::Monitor), [`health::summary`], [`health::degraded`] |
 //! | [`guard`] | all of it, for one call | [`Guard`], [`GuardConfig`] |
 //! | [`fault`] | what went wrong? | [`Fault`], [`FaultKind`] |
 //! | [`event`] | what happened? | [`Event`], [`Observer`] |
@@ -81,6 +81,7 @@ pub mod guard;
 pub mod health;
 pub mod rate_limit;
 pub mod retry;
+pub mod snapshot;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
@@ -95,6 +96,8 @@ pub use error::ConfigError;
 pub use event::{Event, Observer};
 pub use fault::{Fault, FaultKind};
 pub use guard::{Guard, GuardConfig, OnLimit, Outcome, Step, Verdict};
+#[cfg(target_has_atomic = "64")]
+pub use rate_limit::SharedRateLimiter;
 pub use rate_limit::{Quota, RateLimiter};
 pub use retry::{BudgetConfig, Jitter, RetryPolicy, StopReason};
 pub use time::{Clock, Instant, Sleeper};

@@ -31,7 +31,7 @@ use core::time::Duration;
 use rand_core::Rng;
 
 pub use backoff::{Backoff, Jitter};
-pub use budget::{BudgetConfig, Receipt, RetryBudget};
+pub use budget::{BudgetConfig, BudgetSnapshot, Receipt, RetryBudget};
 pub use policy::RetryPolicy;
 
 use crate::fault::FaultKind;
@@ -270,9 +270,9 @@ impl Retry {
         }
         let throttled = failure.kind == FaultKind::Throttled;
         let delay = self.backoff.next_delay(policy, throttled, rng);
-        let delay = failure
-            .retry_after
-            .map_or(delay, |asked| delay.max(asked.min(delay + MAX_HINT_EXTRA)));
+        let delay = failure.retry_after.map_or(delay, |asked| {
+            delay.max(asked.min(delay.saturating_add(MAX_HINT_EXTRA)))
+        });
         let at = now.saturating_add(delay);
         if self.too_late(at, policy) {
             return Decision::Stop(StopReason::GaveUp);

@@ -89,6 +89,9 @@ impl fmt::Display for Instant {
 }
 
 /// A span in whole nanoseconds, saturated at `u64::MAX` (584 years).
+// On a small target its callers share one 128-bit product, which saves a guard 600 bytes of
+// flash; elsewhere it is two instructions.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 #[must_use]
 pub const fn nanos(span: Duration) -> u64 {
     let total = span.as_nanos();
@@ -149,10 +152,15 @@ impl LastSeen {
     /// Records `now`. `Some(step)` when the clock went back by `step`: the caller then moves every
     /// instant it remembers back by as much, with [`Instant::saturating_sub`].
     #[must_use]
+    #[inline]
     pub(crate) fn observe(&mut self, now: Instant) -> Option<Duration> {
-        let step = self.0.saturating_duration_since(now);
-        self.0 = now;
-        if step.is_zero() { None } else { Some(step) }
+        let last = core::mem::replace(&mut self.0, now);
+        // Nearly always: no span is built only to be compared with zero.
+        if now >= last {
+            None
+        } else {
+            Some(last.saturating_duration_since(now))
+        }
     }
 
     /// The last `now`.

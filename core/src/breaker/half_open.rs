@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
-use super::BreakerConfig;
-use crate::time::Instant;
+use super::{BreakerConfig, StateSnapshot};
+use crate::snapshot::{RestoreError, left};
+use crate::time::{Instant, nanos};
 
 /// Which probe a permit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,12 @@ impl HalfOpen {
             succeeded: 0,
             failed: 0,
         }
+    }
+
+    /// Whether [`admit`](Self::admit) has a place.
+    pub(super) fn has_room(&self, config: &BreakerConfig) -> bool {
+        let places = usize::from(config.half_open_concurrent);
+        self.admitted < config.half_open_calls && self.probes.iter().take(places).any(Option::is_none)
     }
 
     /// A place for one more probe, where there is one.
@@ -112,6 +119,58 @@ impl HalfOpen {
         for probe in self.probes.iter_mut().flatten() {
             *probe = probe.saturating_sub(step);
         }
+    }
+
+    pub(super) fn snapshot(&self, now: Instant) -> StateSnapshot {
+        StateSnapshot::HalfOpen {
+            left: left(self.deadline, now),
+            probes: self.probes.map(|probe| probe.map(|deadline| left(deadline, now))),
+            admitted: self.admitted,
+            succeeded: self.succeeded,
+            failed: self.failed,
+        }
+    }
+
+    /// Results of probes that were in flight do not come back: their places are new ones.
+    pub(super) fn restore(
+        config: &BreakerConfig,
+        left: Duration,
+        probes: &[Option<Duration>; MAX_PROBES],
+        [admitted, succeeded, failed]: [u16; 3],
+        now: Instant,
+    ) -> Result<Self, RestoreError> {
+        let longest = config.half_open_timeout;
+        RestoreError::unless(left <= longest, "left", nanos(left), "at most half_open_timeout")?;
+        for (probe, slot) in probes.iter().zip(0_u8..) {
+            if let Some(left) = *probe {
+                let place = slot < config.half_open_concurrent;
+                RestoreError::unless(place, "probes", slot.into(), "below half_open_concurrent")?;
+                let short = left <= config.probe_timeout;
+                RestoreError::unless(short, "probes", nanos(left), "at most probe_timeout")?;
+            }
+        }
+        let in_flight = probes.iter().flatten().count() as u64;
+        let settled = u64::from(succeeded) + u64::from(failed);
+        let made = u64::from(admitted);
+        RestoreError::unless(
+            made == in_flight + settled,
+            "admitted",
+            made,
+            "those in flight and settled",
+        )?;
+        let most = u64::from(config.half_open_calls);
+        RestoreError::unless(made <= most, "admitted", made, "at most half_open_calls")?;
+        let restored = Self {
+            deadline: now.saturating_add(left),
+            probes: probes.map(|probe| probe.map(|left| now.saturating_add(left))),
+            use_counts: [1; MAX_PROBES],
+            admitted,
+            succeeded,
+            failed,
+        };
+        let open = restored.verdict(config) == Verdict::Undecided;
+        RestoreError::unless(open, "succeeded", succeeded.into(), "a state that is not decided")?;
+        Ok(restored)
     }
 
     fn free(&mut self, ticket: Ticket) -> bool {

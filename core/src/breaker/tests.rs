@@ -175,3 +175,46 @@ fn state_by_event() {
     }
     insta::assert_snapshot!(table(&rows));
 }
+
+/// The short way of the guard says what the long way says.
+#[test]
+fn has_room_is_would_admit_after_the_timeouts() {
+    use crate::draw::SplitMix64;
+
+    let modes = [
+        BreakerMode::Auto,
+        BreakerMode::ForcedOpen,
+        BreakerMode::Disabled,
+        BreakerMode::MetricsOnly,
+    ];
+    for mode in modes {
+        let config = BreakerConfig {
+            mode,
+            consecutive_failures: Some(2),
+            half_open_concurrent: 2,
+            half_open_calls: 3,
+            ..BreakerConfig::DEFAULT
+        };
+        let mut breaker = Breaker::new(config).unwrap();
+        let mut rng = SplitMix64::new(11);
+        let mut now = Instant::from_nanos(1 << 40);
+        let mut permits = Vec::new();
+        for _ in 0..5_000 {
+            now = now.saturating_add(Duration::from_millis(rng.next() % 4_000));
+            breaker.handle_timeout(now);
+            assert_eq!(breaker.has_room(now), breaker.would_admit(now), "{breaker:?}");
+            permits.extend(breaker.admit(now).ok());
+            if rng.next().is_multiple_of(2)
+                && let Some(permit) = permits.pop()
+            {
+                let failed = rng.next().is_multiple_of(3);
+                let settled = if failed {
+                    Settled::Failure { retry_after: None }
+                } else {
+                    Settled::Success
+                };
+                breaker.settle(now, permit, settled);
+            }
+        }
+    }
+}

@@ -3,14 +3,17 @@
 //! Both forms slide: an old failure leaves when its call or its bucket does, so that ten thousand
 //! good calls never outweigh the present.
 
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use super::WindowKind;
+use crate::snapshot::{RestoreError, since};
 use crate::time::{Instant, nanos};
 
 /// Counts over a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Counts {
     /// Calls in the window.
     pub calls: u32,
@@ -18,6 +21,34 @@ pub struct Counts {
     pub failed: u32,
     /// Of these, slow, whether they failed or not.
     pub slow: u32,
+}
+
+/// A window's content as a value: see [`crate::snapshot`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum WindowSnapshot {
+    /// The last calls, a bit each.
+    Calls {
+        /// Which of them failed.
+        failed: [u64; 2],
+        /// Which of them were slow.
+        slow: [u64; 2],
+        /// How many there are.
+        calls: u8,
+        /// The bit the next one takes.
+        next: u8,
+    },
+    /// The calls of the last span, by bucket.
+    Time {
+        /// The buckets.
+        buckets: [Counts; BUCKETS],
+        /// The one that is being filled.
+        current: u8,
+        /// For how long.
+        filled_for: Duration,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +77,99 @@ impl Window {
         match self {
             Self::Calls(window) => window.counts,
             Self::Time(window) => window.total,
+        }
+    }
+
+    pub(super) fn snapshot(&mut self, now: Instant) -> WindowSnapshot {
+        if let Self::Time(window) = self {
+            window.advance(now);
+        }
+        match self {
+            Self::Calls(window) => WindowSnapshot::Calls {
+                failed: window.failed,
+                slow: window.slow,
+                // At most 128.
+                calls: u8::try_from(window.counts.calls).unwrap_or(u8::MAX),
+                next: window.next,
+            },
+            Self::Time(window) => WindowSnapshot::Time {
+                buckets: window.buckets,
+                current: window.current,
+                filled_for: since(window.started, now),
+            },
+        }
+    }
+
+    pub(super) fn restore(
+        kind: WindowKind,
+        from: &WindowSnapshot,
+        now: Instant,
+    ) -> Result<Self, RestoreError> {
+        match (kind, *from) {
+            (
+                WindowKind::Calls(size),
+                WindowSnapshot::Calls {
+                    failed,
+                    slow,
+                    calls,
+                    next,
+                },
+            ) => {
+                RestoreError::unless(calls <= size, "calls", calls.into(), "at most the window")?;
+                let place = next < size && (calls == size || next == calls);
+                RestoreError::unless(place, "next", next.into(), "the place after the last call")?;
+                let unused =
+                    |words: [u64; 2]| words.map(u64::count_ones) == used(words, calls).map(u64::count_ones);
+                RestoreError::unless(unused(failed), "failed", failed[1], "no bits beyond the calls")?;
+                RestoreError::unless(unused(slow), "slow", slow[1], "no bits beyond the calls")?;
+                let ones = |words: [u64; 2]| words[0].count_ones() + words[1].count_ones();
+                let counts = Counts {
+                    calls: calls.into(),
+                    failed: ones(failed),
+                    slow: ones(slow),
+                };
+                Ok(Self::Calls(CallWindow {
+                    failed,
+                    slow,
+                    counts,
+                    size,
+                    next,
+                }))
+            }
+            (
+                WindowKind::Time(span),
+                WindowSnapshot::Time {
+                    buckets,
+                    current,
+                    filled_for,
+                },
+            ) => {
+                let there = usize::from(current) < BUCKETS;
+                RestoreError::unless(there, "current", current.into(), "below 10")?;
+                let mut window = TimeWindow::new(span, now.saturating_sub(filled_for));
+                for bucket in &buckets {
+                    let possible = bucket.failed <= bucket.calls && bucket.slow <= bucket.calls;
+                    RestoreError::unless(
+                        possible,
+                        "buckets",
+                        bucket.calls.into(),
+                        "no fewer calls than failures",
+                    )?;
+                    window.total.calls = window.total.calls.saturating_add(bucket.calls);
+                    window.total.failed = window.total.failed.saturating_add(bucket.failed);
+                    window.total.slow = window.total.slow.saturating_add(bucket.slow);
+                }
+                Ok(Self::Time(TimeWindow {
+                    buckets,
+                    current,
+                    ..window
+                }))
+            }
+            (WindowKind::Calls(_), WindowSnapshot::Time { .. })
+            | (WindowKind::Time(_), WindowSnapshot::Calls { .. }) => {
+                RestoreError::unless(false, "window", 0, "a window of the configured kind")
+                    .map(|()| Self::new(kind, now))
+            }
         }
     }
 
@@ -83,6 +207,23 @@ impl CallWindow {
         }
     }
 
+    /// A call that neither failed nor was slow.
+    #[inline]
+    pub(super) fn record_good(&mut self) {
+        if self.counts.failed | self.counts.slow != 0 {
+            return self.record(false, false);
+        }
+        // Every bit is clear, and stays so.
+        if self.counts.calls < u32::from(self.size) {
+            self.counts.calls += 1;
+        }
+        self.next = if self.next + 1 >= self.size {
+            0
+        } else {
+            self.next + 1
+        };
+    }
+
     fn record(&mut self, failed: bool, slow: bool) {
         if self.counts.calls < u32::from(self.size) {
             self.counts.calls += 1;
@@ -92,6 +233,24 @@ impl CallWindow {
         replace(&mut self.slow, next, slow, &mut self.counts.slow);
         self.next = if next + 1 >= self.size { 0 } else { next + 1 };
     }
+}
+
+/// The bits of the first so many calls.
+const fn used(words: [u64; 2], calls: u8) -> [u64; 2] {
+    const fn low(word: u64, bits: u32) -> u64 {
+        match 1_u64.checked_shl(bits) {
+            Some(limit) => word & (limit - 1),
+            None => word,
+        }
+    }
+    [
+        low(words[0], calls as u32),
+        if calls > 64 {
+            low(words[1], calls as u32 - 64)
+        } else {
+            0
+        },
+    ]
 }
 
 /// Writes a bit over the oldest one and keeps the number of set bits.
@@ -113,8 +272,9 @@ pub(super) struct TimeWindow {
     current: u8,
     /// When the current bucket began.
     started: Instant,
-    /// Width of a bucket in nanoseconds, at least a millisecond.
-    width: u64,
+    /// Width of a bucket in nanoseconds, at least a millisecond. In its type, so that firmware links
+    /// no panic for a division by zero.
+    width: NonZeroU64,
 }
 
 impl TimeWindow {
@@ -129,7 +289,11 @@ impl TimeWindow {
             total: EMPTY,
             current: 0,
             started: now,
-            width: nanos(span) / BUCKETS as u64,
+            width: match NonZeroU64::new(nanos(span) / BUCKETS as u64) {
+                Some(width) => width,
+                // The configuration's check refuses so short a span.
+                None => NonZeroU64::MIN,
+            },
         }
     }
 

@@ -48,10 +48,12 @@
 //! Source: Netflix/concurrency-limits, `limit/{AIMDLimit,Gradient2Limit}.java`.
 
 pub mod gradient2;
+mod snapshot;
 
 use core::time::Duration;
 
 use self::gradient2::{Gradient2Config, Gradient2State};
+pub use self::snapshot::LimitSnapshot;
 use crate::{ConfigError, PerMille};
 
 /// Which algorithm decides the limit, and from which numbers.

@@ -33,6 +33,10 @@ pub struct Quota {
     capacity: NonZeroU32,
     /// Emission interval in ticks of `2^-shift` nanoseconds, rounded up: a permit is never early.
     interval: u64,
+    /// Ticks a full bucket is worth: `capacity` intervals, at most a century. Kept, for every request
+    /// compares with it.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    tolerance: u64,
     /// Fraction bits of a tick, 0 to 4. Zero for every quota up to 976 562 permits a second.
     shift: u8,
 }
@@ -51,6 +55,7 @@ impl Quota {
     pub const UNLIMITED: Self = Self {
         capacity: NonZeroU32::MAX,
         interval: 0,
+        tolerance: 0,
         shift: 0,
     };
 
@@ -77,17 +82,18 @@ impl Quota {
                 "at most 10000000 per second",
             ));
         }
-        let mut shift = 0;
-        while ((window as u128) << shift) < MIN_TICKS * capacity as u128 && shift < 4 {
+        let mut shift = 0_u32;
+        while ((window as u128) << shift) < MIN_TICKS * capacity as u128 && shift < MAX_SHIFT {
             shift += 1;
         }
         let interval = ((window as u128) << shift).div_ceil(capacity as u128);
         // At most the window in ticks: a window with a shift is shorter than 2^42 ns.
         #[expect(clippy::cast_possible_truncation)]
-        let interval = interval as u64;
+        let (interval, shift) = (interval as u64, shift as u8);
         Ok(Self {
             capacity: permits,
             interval,
+            tolerance: interval.saturating_mul(permits.get() as u64),
             shift,
         })
     }
@@ -134,7 +140,42 @@ impl Quota {
         Ok(Self {
             capacity,
             interval: self.interval,
+            tolerance: self.interval.saturating_mul(capacity.get() as u64),
             shift: self.shift,
+        })
+    }
+
+    /// The quota of these three numbers, as a snapshot holds them.
+    pub(super) const fn from_ticks(capacity: u32, interval: u64, shift: u32) -> Result<Self, ConfigError> {
+        let Some(permits) = NonZeroU32::new(capacity) else {
+            return Err(ConfigError::new("capacity", 0, "at least 1"));
+        };
+        if shift > MAX_SHIFT {
+            return Err(ConfigError::new("shift", shift as u64, "at most 4"));
+        }
+        if interval == 0 && (capacity < u32::MAX || shift > 0) {
+            return Err(ConfigError::new("interval", 0, "at least 100 ns"));
+        }
+        if interval > 0 && interval < 100 << shift {
+            return Err(ConfigError::new("interval", interval, "at least 100 ns"));
+        }
+        // Rounding up may have added one tick a permit.
+        let longest = ((LONGEST_WINDOW as u128) << shift) + capacity as u128;
+        if capacity as u128 * interval as u128 > longest {
+            return Err(ConfigError::new(
+                "interval",
+                interval,
+                "at most what refills in 100 years",
+            ));
+        }
+        // Just checked to be at most 4.
+        #[expect(clippy::cast_possible_truncation)]
+        let shift = shift as u8;
+        Ok(Self {
+            capacity: permits,
+            interval,
+            tolerance: interval.saturating_mul(permits.get() as u64),
+            shift,
         })
     }
 
@@ -167,9 +208,9 @@ impl Quota {
         self.interval
     }
 
-    /// Ticks a full bucket is worth: `capacity` intervals, at most a century.
+    /// Ticks a full bucket is worth.
     pub(crate) const fn tolerance(self) -> u64 {
-        self.interval.saturating_mul(self.capacity.get() as u64)
+        self.tolerance
     }
 
     /// Fraction bits of a tick.
@@ -177,6 +218,9 @@ impl Quota {
         self.shift as u32
     }
 }
+
+/// The most fraction bits a tick may have.
+pub(super) const MAX_SHIFT: u32 = 4;
 
 /// 100 years: keeps every sum of an instant's ticks and a full bucket below 2^63.
 const LONGEST_WINDOW: u64 = 100 * 365 * 86_400 * 1_000_000_000;

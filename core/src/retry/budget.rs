@@ -21,9 +21,11 @@
 //! Sources: AWS SDK retry 2.1 (`aws-smithy-runtime`, `token_bucket.rs`); Finagle `RetryBudget` for
 //! the ratio, with a minimum rate that is a rate (tower's grants ten seconds of it at once).
 
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use crate::fault::FaultKind;
+use crate::snapshot::{RestoreError, VERSION, since};
 use crate::time::{Instant, LastSeen, nanos};
 use crate::{ConfigError, PerMille};
 
@@ -140,6 +142,19 @@ impl Receipt {
     }
 }
 
+/// The state of a [`RetryBudget`] as a value: see [`crate::snapshot`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct BudgetSnapshot {
+    /// Version of this form.
+    pub version: u32,
+    /// Tokens there are.
+    pub tokens: u32,
+    /// Time that has passed and earned no whole token yet.
+    pub unbooked: Duration,
+}
+
 /// A retry budget owned by one caller. See the [module](self) for the rules.
 ///
 /// ```
@@ -224,6 +239,49 @@ impl RetryBudget {
         self.deposit(cost);
     }
 
+    /// The state at `now`.
+    #[must_use]
+    pub fn snapshot(&self, now: Instant) -> BudgetSnapshot {
+        let mut present = self.clone();
+        present.accrue(now);
+        let earns = self.config.deposit_per_second > 0;
+        let unbooked = if earns {
+            since(present.booked, now)
+        } else {
+            Duration::ZERO
+        };
+        BudgetSnapshot {
+            version: VERSION,
+            tokens: present.tokens,
+            unbooked,
+        }
+    }
+
+    /// The budget that was taken a snapshot of, at `now`.
+    ///
+    /// # Errors
+    /// The snapshot has another version or holds more than the capacity; or the configuration is
+    /// refused (field `config`).
+    pub fn restore(config: BudgetConfig, from: &BudgetSnapshot, now: Instant) -> Result<Self, RestoreError> {
+        RestoreError::check_version(from.version)?;
+        let accepted = config.check().is_ok();
+        RestoreError::unless(accepted, "config", 0, "a configuration that a new budget accepts")?;
+        let tokens = from.tokens;
+        RestoreError::unless(
+            tokens <= config.capacity,
+            "tokens",
+            tokens.into(),
+            "at most the capacity",
+        )?;
+        let booked = now.saturating_sub(from.unbooked);
+        Ok(Self {
+            config,
+            tokens,
+            booked,
+            last_seen: LastSeen::at(now),
+        })
+    }
+
     fn deposit(&mut self, tokens: u32) {
         self.tokens = self.tokens.saturating_add(tokens).min(self.config.capacity);
     }
@@ -231,22 +289,32 @@ impl RetryBudget {
     /// Books what the seconds since `booked` earned, in whole tokens; the rest of the last token's
     /// time stays unbooked, so that polling often loses nothing.
     fn accrue(&mut self, now: Instant) {
-        if self.config.deposit_per_second == 0 {
+        let Some(per_second) = NonZeroU64::new(u64::from(self.config.deposit_per_second)) else {
             return;
-        }
+        };
         if let Some(step) = self.last_seen.observe(now) {
             self.booked = self.booked.saturating_sub(step);
         }
-        let per_second = u128::from(self.config.deposit_per_second);
-        let elapsed = u128::from(nanos(now.saturating_duration_since(self.booked)));
-        let earned = elapsed * per_second / NANOS_PER_SECOND;
+        if self.tokens >= self.config.capacity {
+            // Nothing can be earned: time that passes now is not owed later.
+            self.booked = now;
+            return;
+        }
+        // Whole seconds apart from the rest, so that 64 bits are enough: a product they do not hold
+        // is more than any capacity. 128 bits would take 1 200 bytes of a small target's flash.
+        let elapsed = nanos(now.saturating_duration_since(self.booked));
+        let rest = elapsed % NANOS_PER_SECOND * per_second.get() / NANOS_PER_SECOND;
+        let whole = (elapsed / NANOS_PER_SECOND).saturating_mul(per_second.get());
+        let earned = whole.saturating_add(rest);
+        if earned == 0 {
+            return;
+        }
         if let Ok(earned) = u32::try_from(earned)
             && earned < self.config.capacity
         {
             // Rounded up: the time of a token is not booked twice.
-            let used = (u128::from(earned) * NANOS_PER_SECOND).div_ceil(per_second);
-            let used = Duration::from_nanos(u64::try_from(used).unwrap_or(u64::MAX));
-            self.booked = self.booked.saturating_add(used);
+            let used = (u64::from(earned) * NANOS_PER_SECOND + (per_second.get() - 1)) / per_second;
+            self.booked = self.booked.saturating_add(Duration::from_nanos(used));
             self.deposit(earned);
         } else {
             self.booked = now;
@@ -255,4 +323,4 @@ impl RetryBudget {
     }
 }
 
-const NANOS_PER_SECOND: u128 = 1_000_000_000;
+const NANOS_PER_SECOND: u64 = 1_000_000_000;

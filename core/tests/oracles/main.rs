@@ -3,17 +3,27 @@
 //! The inputs are the same on every run. `PROPTEST_RNG_SEED` draws others and `PROPTEST_CASES`
 //! draws more; a failure prints the seed that repeats it.
 
+mod adaptive_limit;
+mod adaptive_rate;
 mod backoff;
 mod breaker;
 mod breaker_edges;
 mod breaker_model;
 mod budget;
 mod bulkhead;
+mod bulkhead_waiters;
+mod flapping;
 mod guard;
+mod keyed;
 mod monitor;
 mod rate_limit;
 mod rate_limit_edges;
+mod reserve;
 mod retry;
+mod shared_rate;
+mod snapshot;
+mod summary;
+mod tiers;
 
 use core::fmt::Debug;
 use core::time::Duration;

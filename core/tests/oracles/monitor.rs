@@ -171,6 +171,7 @@ fn any_config(longest: u64) -> impl Strategy<Value = MonitorConfig> {
             timeout,
             ttl,
             jitter,
+            flapping: None,
         },
     )
 }

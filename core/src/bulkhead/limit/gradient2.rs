@@ -138,7 +138,7 @@ impl Gradient2Config {
         if u64::from(sample.in_flight) << (LIMIT_BITS + 1) < state.limit {
             return next;
         }
-        // long < 2^96, tolerance < 2^14: below 2^110, and below 2^126 with the bits of the gradient.
+        // long < 2^96 and tolerance < 2^14: the product stays below 2^110.
         let ratio = ((long * u128::from(self.tolerance)) >> (LONG_BITS - LIMIT_BITS)) / (short * 1_000);
         let gradient = u64::try_from(ratio).unwrap_or(ONE).clamp(ONE / 2, ONE);
         // limit < 2^48 and gradient <= 2^16: the product stays below 2^64.
@@ -159,13 +159,13 @@ impl Gradient2Config {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Gradient2State {
     /// The limit with 16 fractional bits: below 2^48.
-    limit: u64,
+    pub(super) limit: u64,
     /// The usual duration with 32 bits below a nanosecond: below 2^96.
-    long: u128,
+    pub(super) long: u128,
     /// The first samples added up.
-    sum: u128,
+    pub(super) sum: u128,
     /// How many of the first samples there were.
-    samples: u8,
+    pub(super) samples: u8,
 }
 
 impl Gradient2State {
@@ -197,4 +197,4 @@ const LONG_BITS: u32 = 32;
 /// A gradient of one.
 const ONE: u64 = 1 << LIMIT_BITS;
 /// Samples of which the plain mean is taken (`new ExpAvgMeasurement(longWindow, 10)`).
-const WARM_UP: u8 = 10;
+pub(super) const WARM_UP: u8 = 10;
