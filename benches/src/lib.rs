@@ -1,18 +1,18 @@
 //! What the benchmarks time: machines in the states that matter, and time as a number.
 //!
-//! Every workload is one owner's exclusive machine with `now` given, so that a figure is the cost
-//! of the decision and not of a clock or a lock.
+//! Every workload has `now` given, so that a figure is the cost of the decision and not of a clock.
+//! Where its name does not say that it is shared, the machine belongs to one owner.
 
 use core::time::Duration;
 
 use crossbridge_core::breaker::{Breaker, Settled};
 use crossbridge_core::draw::SplitMix64;
 use crossbridge_core::health::{Monitor, MonitorConfig};
-use crossbridge_core::rate_limit::RateLimiter;
+use crossbridge_core::rate_limit::{RateLimiter, SharedRateLimiter};
 use crossbridge_core::retry::RetryBudget;
 use crossbridge_core::{
     BreakerConfig, BudgetConfig, BulkheadConfig, Clock, ConfigError, Guard, GuardConfig, Instant, Jitter,
-    Outcome, Quota, RetryPolicy, Sleeper, Step, Verdict,
+    Outcome, PerMille, Quota, RetryPolicy, Sleeper, Step, Verdict,
 };
 
 /// Instants a microsecond apart.
@@ -59,6 +59,24 @@ pub fn empty_limiter() -> Result<RateLimiter, ConfigError> {
     Ok(limiter)
 }
 
+/// A limiter for threads with a permit at every tick.
+///
+/// # Errors
+/// None: the quota is in its range.
+pub fn shared_limiter_with_room() -> Result<SharedRateLimiter, ConfigError> {
+    Ok(SharedRateLimiter::new(Quota::per_second(1_000_000)?.burst(10)?))
+}
+
+/// A limiter for threads that has nothing left at the origin.
+///
+/// # Errors
+/// None: the quota is in its range.
+pub fn empty_shared_limiter() -> Result<SharedRateLimiter, ConfigError> {
+    let limiter = SharedRateLimiter::new(Quota::per_minute(30)?);
+    let _ = limiter.check(Instant::ZERO, 30);
+    Ok(limiter)
+}
+
 /// Three attempts with full jitter.
 #[must_use]
 pub const fn policy() -> RetryPolicy {
@@ -71,6 +89,14 @@ pub const fn policy() -> RetryPolicy {
 /// None: the preset is accepted.
 pub const fn budget() -> Result<RetryBudget, ConfigError> {
     RetryBudget::new(BudgetConfig::AWS)
+}
+
+/// A full budget of a retry for every ten calls, and ten more a second.
+///
+/// # Errors
+/// None: the configuration is accepted.
+pub fn ratio_budget() -> Result<RetryBudget, ConfigError> {
+    RetryBudget::new(BudgetConfig::ratio(PerMille::new(100)?, 10, 100))
 }
 
 /// A closed circuit over the last hundred calls.
@@ -122,11 +148,25 @@ pub const fn retrying_guard() -> Result<Guard, ConfigError> {
 /// None: the configuration is in its ranges.
 pub fn whole_guard() -> Result<Guard, ConfigError> {
     Guard::new(GuardConfig {
+        health: Some(MonitorConfig::DEFAULT),
+        ..unwatched()?
+    })
+}
+
+/// The same, but nobody watches the target's health: rate, breaker, bulkhead, retry and budget.
+///
+/// # Errors
+/// None: the configuration is in its ranges.
+pub fn unwatched_guard() -> Result<Guard, ConfigError> {
+    Guard::new(unwatched()?)
+}
+
+fn unwatched() -> Result<GuardConfig, ConfigError> {
+    Ok(GuardConfig {
         quota: Quota::per_second(1_000_000)?.burst(1_000_000)?,
         retry: policy(),
         budget: BudgetConfig::AWS,
         bulkhead: BulkheadConfig { limit: 64 },
-        health: Some(MonitorConfig::DEFAULT),
         deadline: Some(Duration::from_secs(10)),
         attempt_timeout: Some(Duration::from_secs(1)),
         ..GuardConfig::DEFAULT
@@ -154,6 +194,14 @@ mod tests {
         let (mut room, mut ticks) = (limiter_with_room().unwrap(), Ticks::default());
         assert!((0..10_000).all(|_| room.check(ticks.next(), 1) == Answer::Granted));
         assert_ne!(empty_limiter().unwrap().check(Instant::ZERO, 1), Answer::Granted);
+        let (room, mut ticks) = (shared_limiter_with_room().unwrap(), Ticks::default());
+        assert!((0..10_000).all(|_| room.check(ticks.next(), 1) == Answer::Granted));
+        assert_ne!(
+            empty_shared_limiter().unwrap().check(Instant::ZERO, 1),
+            Answer::Granted
+        );
+        let mut tenth = ratio_budget().unwrap();
+        assert!(tenth.withdraw(Instant::ZERO, FaultKind::Transient).is_some());
         assert!(
             budget()
                 .unwrap()
@@ -163,6 +211,7 @@ mod tests {
         assert!(closed_breaker().unwrap().admit(Instant::ZERO).is_ok());
         assert!(open_breaker().unwrap().admit(Instant::ZERO).is_err());
         let (mut guard, mut rng) = (whole_guard().unwrap(), SplitMix64::new(1));
+        let mut ticks = Ticks::default();
         assert!((0..10_000).all(|_| one_call(&mut guard, ticks.next(), &mut rng)));
         let mut still = Still;
         let answer = retrying_guard()
