@@ -258,7 +258,7 @@ mod tests {
     fn quick_is_step() {
         let mut rng = SplitMix64::new(5);
         let mut answered = [0_u32; 3];
-        for _ in 0..200_000 {
+        for _ in 0..if cfg!(miri) { 5_000 } else { 200_000 } {
             let window = Duration::from_nanos(inclusive(1, 1 << (rng.next() % 62), &mut rng));
             let capacity = u32::try_from(inclusive(1, 1 << (rng.next() % 31), &mut rng)).unwrap();
             let quota = Quota::new(capacity, window);
@@ -291,6 +291,6 @@ mod tests {
                 Quick::Ask => answered[2] += 1,
             }
         }
-        assert!(answered.iter().all(|&count| count > 1_000), "{answered:?}");
+        assert!(answered.iter().all(|&count| count > 100), "{answered:?}");
     }
 }
