@@ -172,3 +172,21 @@ fn another_configuration_replaces_the_policies() {
     // The platform's sample has no breaker on this path: every worker keeps knocking.
     assert_eq!(other["breaker"]["opened"], 0);
 }
+
+/// What a scenario promises does not hang on its seed.
+#[test]
+fn promises_hold_for_other_seeds() {
+    for path in scenarios() {
+        let name = stem(&path);
+        for seed in 100..120 {
+            let scenario = format!("fixtures/scenarios/{name}.yml");
+            let run = crossbridge(["replay", &scenario, "--seed", &seed.to_string()]);
+            assert!(
+                run.status.success(),
+                "--seed {seed}: {}{}",
+                run.stdout,
+                run.stderr
+            );
+        }
+    }
+}
