@@ -232,8 +232,9 @@ impl RateLimiter {
         self.tat = gcra::give_back(self.tat, now, taken_at, n, self.quota);
     }
 
-    /// The server asked to be left alone until `until`: nothing is granted before, as far as one
-    /// whole bucket reaches.
+    /// The server asked to be left alone until `until`: nothing is granted before, for one emission
+    /// interval at most. A number further ahead would read as a clock that stepped back; a longer
+    /// pause is for the breaker, which opens until the server's hint.
     pub fn on_throttled(&mut self, now: Instant, until: Instant) {
         if !self.quota.is_unlimited() {
             self.tat = gcra::throttled(self.tat, now, until, self.quota);

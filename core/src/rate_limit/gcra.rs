@@ -234,7 +234,8 @@ pub fn give_back(tat: Tat, now: Instant, taken_at: Instant, n: u32, quota: Quota
     Tat(tat.0.saturating_sub(cost.saturating_sub(since)))
 }
 
-/// Takes everything until `until`, as a server's `Retry-After` asks; at most one full bucket.
+/// Takes everything until `until`, as a server's `Retry-After` asks; for one emission interval at
+/// most, since a number further ahead means that the clock stepped back.
 #[must_use]
 pub fn throttled(tat: Tat, now: Instant, until: Instant, quota: Quota) -> Tat {
     let at = ticks(now, quota.shift());

@@ -281,8 +281,8 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> KeyedLimiter<S> {
         }
     }
 
-    /// The server asked to leave this key alone until `until`: nothing is granted before, as far
-    /// as one whole bucket reaches. `false`: there is no slot to remember it in.
+    /// The server asked to leave this key alone until `until`: nothing is granted before, for one
+    /// emission interval at most. `false`: there is no slot to remember it in.
     pub fn on_throttled(&mut self, now: Instant, until: Instant, key: u64, quota: Quota) -> bool {
         if quota.is_unlimited() {
             return true;

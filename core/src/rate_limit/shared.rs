@@ -209,8 +209,9 @@ impl SharedRateLimiter {
         }
     }
 
-    /// The server asked to be left alone until `until`: nothing is granted before, as far as one
-    /// whole bucket reaches.
+    /// The server asked to be left alone until `until`: nothing is granted before, for one emission
+    /// interval at most. A number further ahead would read as a clock that stepped back; a longer
+    /// pause is for the breaker, which opens until the server's hint.
     pub fn on_throttled(&self, now: Instant, until: Instant) {
         if !self.quota.is_unlimited() {
             // The pure rule is a maximum with a number that does not depend on the word.
