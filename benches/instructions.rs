@@ -8,21 +8,21 @@ use std::hint::black_box;
 
 use crossbridge_benches::{
     Still, Ticks, budget, closed_breaker, empty_limiter, empty_shared_limiter, limiter_with_room, monitor,
-    one_call, open_breaker, policy, ratio_budget, retrying_guard, shared_limiter_with_room, unwatched_guard,
-    whole_guard,
+    one_call, one_shared_call, open_breaker, policy, ratio_budget, retrying_guard, shared_guard,
+    shared_limiter_with_room, unwatched_guard, whole_guard,
 };
 use crossbridge_core::breaker::Settled;
 use crossbridge_core::draw::SplitMix64;
 use crossbridge_core::health::ProbeResult;
 use crossbridge_core::rate_limit::KeyedLimiter;
 use crossbridge_core::rate_limit::keyed::hash::KeyHash;
-use crossbridge_core::rate_limit::keyed::{Overflow, Slot};
-use crossbridge_core::retry::{Backoff, Bounds, Decision, Failure, Retry};
+use crossbridge_core::rate_limit::keyed::{Line, Overflow};
+use crossbridge_core::retry::{Backoff, Bounds, Decision, Failure, Retry, RetryRules};
 use crossbridge_core::{ConfigError, FaultKind, Instant, Quota};
 
 type Path = (&'static str, fn(u64) -> Result<(), ConfigError>);
 
-const PATHS: [Path; 17] = [
+const PATHS: [Path; 18] = [
     ("nothing", nothing),
     ("limiter_admitted", limiter_admitted),
     ("limiter_refused", limiter_refused),
@@ -40,6 +40,7 @@ const PATHS: [Path; 17] = [
     ("health_observe", health_observe),
     ("guard_call", guard_call),
     ("guard_call_with_health", guard_call_with_health),
+    ("shared_guard_call", shared_guard_call),
 ];
 
 fn main() -> Result<(), ConfigError> {
@@ -101,7 +102,7 @@ fn shared_limiter_refused(times: u64) -> Result<(), ConfigError> {
 }
 
 fn keyed_limiter_found(times: u64) -> Result<(), ConfigError> {
-    let mut table = KeyedLimiter::new(vec![Slot::EMPTY; 1_024], Overflow::Refuse)?;
+    let mut table = KeyedLimiter::new(vec![Line::EMPTY; 256], Overflow::Refuse)?;
     let (hash, quota, mut ticks) = (
         KeyHash::new(7),
         Quota::per_second(1)?.burst(u32::MAX >> 1)?,
@@ -143,16 +144,16 @@ fn retry_success_at_once(times: u64) -> Result<(), ConfigError> {
 }
 
 fn retry_decision(times: u64) -> Result<(), ConfigError> {
-    let (policy, mut paid) = (policy(), budget()?);
+    let (rules, mut paid) = (RetryRules::new(policy())?, budget()?);
     let (mut rng, mut ticks) = (SplitMix64::new(7), Ticks::default());
     let failure = Failure {
         kind: FaultKind::Transient,
         retry_after: None,
     };
     repeat(times, || {
-        let mut retry = Retry::new(black_box(&policy));
+        let mut retry = Retry::new(black_box(&rules));
         let bounds = Bounds::default();
-        match retry.on_failure(ticks.next(), failure, &policy, bounds, &mut paid, &mut rng) {
+        match retry.on_failure(ticks.next(), failure, &rules, bounds, &mut paid, &mut rng) {
             // Given back, so that the next one is not refused for want of tokens.
             Decision::RetryAt(at, receipt) => {
                 receipt.into_iter().for_each(|receipt| paid.refund(receipt));
@@ -165,9 +166,9 @@ fn retry_decision(times: u64) -> Result<(), ConfigError> {
 }
 
 fn retry_delay(times: u64) -> Result<(), ConfigError> {
-    let (policy, mut rng) = (policy(), SplitMix64::new(7));
-    let mut backoff = Backoff::new(&policy);
-    repeat(times, || backoff.next_delay(black_box(&policy), false, &mut rng));
+    let (rules, mut rng) = (RetryRules::new(policy())?, SplitMix64::new(7));
+    let mut backoff = Backoff::new(&rules);
+    repeat(times, || backoff.next_delay(black_box(&rules), false, &mut rng));
     Ok(())
 }
 
@@ -216,5 +217,11 @@ fn guard_call(times: u64) -> Result<(), ConfigError> {
 fn guard_call_with_health(times: u64) -> Result<(), ConfigError> {
     let (mut guard, mut ticks, mut rng) = (whole_guard()?, Ticks::default(), SplitMix64::new(7));
     repeat(times, || one_call(&mut guard, ticks.next(), &mut rng));
+    Ok(())
+}
+
+fn shared_guard_call(times: u64) -> Result<(), ConfigError> {
+    let (guard, mut ticks, mut rng) = (shared_guard()?, Ticks::default(), SplitMix64::new(7));
+    repeat(times, || one_shared_call(&guard, ticks.next(), &mut rng));
     Ok(())
 }

@@ -6,7 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use crossbridge_benches::{Still, Ticks, budget, policy, retrying_guard};
 use crossbridge_core::FaultKind;
 use crossbridge_core::draw::SplitMix64;
-use crossbridge_core::retry::{Backoff, Bounds, Decision, Failure, Retry};
+use crossbridge_core::retry::{Backoff, Bounds, Decision, Failure, Retry, RetryRules};
 
 /// What the call stands for: cheap, and not to be optimised away.
 fn work(input: u64) -> Result<u64, FaultKind> {
@@ -15,11 +15,11 @@ fn work(input: u64) -> Result<u64, FaultKind> {
 
 fn retry(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("retry");
-    let policy = policy();
+    let rules = RetryRules::new(policy()).expect("accepted");
     let mut rng = SplitMix64::new(7);
-    let mut backoff = Backoff::new(&policy);
+    let mut backoff = Backoff::new(&rules);
     group.bench_function("jittered_delay", |bench| {
-        bench.iter(|| backoff.next_delay(black_box(&policy), false, &mut rng));
+        bench.iter(|| backoff.next_delay(black_box(&rules), false, &mut rng));
     });
 
     let mut paid = budget().expect("accepted");
@@ -30,11 +30,11 @@ fn retry(criterion: &mut Criterion) {
     };
     group.bench_function("decision", |bench| {
         bench.iter(|| {
-            let mut retry = Retry::new(black_box(&policy));
+            let mut retry = Retry::new(black_box(&rules));
             let decision = retry.on_failure(
                 ticks.next(),
                 failure,
-                &policy,
+                &rules,
                 Bounds::default(),
                 &mut paid,
                 &mut rng,
@@ -56,6 +56,11 @@ fn retry(criterion: &mut Criterion) {
     });
 
     group.bench_function("raw_closure", |bench| bench.iter(|| work(black_box(1))));
+
+    group.bench_function("retry_alone_success_at_once", |bench| {
+        let mut sleeper = Still;
+        bench.iter(|| rules.call(&Still, &mut sleeper, &mut rng, |_| work(black_box(1))));
+    });
 
     let mut guard = retrying_guard().expect("accepted");
     let mut sleeper = Still;

@@ -7,8 +7,8 @@ use backoff::backoff::Backoff as _;
 use backon::{BackoffBuilder, BlockingRetryable, ExponentialBuilder};
 use crossbridge_benches::{Still, Ticks, budget, policy, ratio_budget, retrying_guard};
 use crossbridge_core::draw::SplitMix64;
-use crossbridge_core::retry::Backoff;
-use crossbridge_core::{ConfigError, FaultKind};
+use crossbridge_core::retry::{Backoff, RetryRules, SharedRetryBudget};
+use crossbridge_core::{BudgetConfig, ConfigError, FaultKind, PerMille};
 use retry::delay::{Exponential, jitter};
 use tokio_retry::strategy::{ExponentialBackoff, jitter as tokio_jitter};
 use tower::retry::budget::{Budget, TpsBudget};
@@ -18,7 +18,7 @@ use crate::lab::{Contestant, Kind, Row, Target};
 pub(crate) fn rows() -> Result<Vec<Row>, ConfigError> {
     Ok(vec![
         success_at_once()?,
-        one_delay(),
+        one_delay()?,
         budget_of_a_call()?,
         budget_of_a_retry()?,
     ])
@@ -38,6 +38,7 @@ const BASE: Duration = Duration::from_millis(500);
 const CAP: Duration = Duration::from_secs(5);
 
 fn success_at_once() -> Result<Row, ConfigError> {
+    let (rules, mut alone, mut drawn) = (RetryRules::new(policy())?, Still, SplitMix64::new(7));
     let (mut guard, mut sleeper, mut rng) = (retrying_guard()?, Still, SplitMix64::new(7));
     let curve = reliakit_backoff::Backoff::exponential(BASE, 2).with_max_delay(CAP);
     let theirs = reliakit_retry::RetryPolicy::new(3, curve).expect("accepted");
@@ -46,7 +47,10 @@ fn success_at_once() -> Result<Row, ConfigError> {
         what: "retry, the call succeeds at once",
         target: Target::FloorPlus(1.0),
         contestants: vec![
-            Contestant::new(Kind::Ours, "Guard::call, only retrying", 2, move || {
+            Contestant::new(Kind::Ours, "RetryRules::call", 2, move || {
+                value(rules.call(&Still, &mut alone, &mut drawn, |_| work()))
+            }),
+            Contestant::new(Kind::Context, "Guard::call, only retrying", 2, move || {
                 value(guard.call(&Still, &mut sleeper, &mut rng, |_| work()))
             }),
             Contestant::new(Kind::Floor, "closure", 2, || value(work())),
@@ -88,22 +92,23 @@ fn sixteen<T>(delays: impl Iterator<Item = T>) -> u64 {
     })
 }
 
-fn one_delay() -> Row {
-    let (ours, mut rng) = (policy(), SplitMix64::new(7));
-    let (late_policy, mut late_rng, mut late) = (policy(), SplitMix64::new(7), Backoff::new(&policy()));
+fn one_delay() -> Result<Row, ConfigError> {
+    let rules = RetryRules::new(policy())?;
+    let mut rng = SplitMix64::new(7);
+    let (mut late_rng, mut late) = (SplitMix64::new(7), Backoff::new(&rules));
     let (mut drawn, mut seed) = (SplitMix64::new(7), 0_u64);
     let mut reliakit_rng = SplitMix64::new(7);
     let curve = reliakit_backoff::Backoff::exponential(BASE, 2).with_max_delay(CAP);
     let spread = exponential_backoff::Backoff::new(17, BASE, CAP);
-    Row {
+    Ok(Row {
         id: "delay",
         what: "one jittered delay, sixteen for each back-off built",
         target: Target::Nanos(8.0),
         contestants: vec![
             Contestant::many(Kind::Ours, "Backoff::next_delay", 16, 16, move || {
-                let mut backoff = Backoff::new(&ours);
+                let mut backoff = Backoff::new(&rules);
                 sixteen(std::iter::repeat_with(|| {
-                    backoff.next_delay(&ours, false, &mut rng)
+                    backoff.next_delay(&rules, false, &mut rng)
                 }))
             }),
             Contestant::many(
@@ -113,7 +118,7 @@ fn one_delay() -> Row {
                 16,
                 move || {
                     sixteen(std::iter::repeat_with(|| {
-                        late.next_delay(&late_policy, false, &mut late_rng)
+                        late.next_delay(&rules, false, &mut late_rng)
                     }))
                 },
             ),
@@ -152,7 +157,7 @@ fn one_delay() -> Row {
                 sixteen(std::iter::repeat_with(|| curve.next_backoff()))
             }),
         ],
-    }
+    })
 }
 
 /// What [`ratio_budget`] has: a tenth of all calls, and ten more a second.
@@ -160,9 +165,14 @@ fn tower_tenth() -> TpsBudget {
     TpsBudget::new(Duration::from_secs(10), 10, 0.1)
 }
 
+fn shared_ratio_budget() -> Result<SharedRetryBudget, ConfigError> {
+    SharedRetryBudget::new(BudgetConfig::ratio(PerMille::new(100)?, 10, 100))
+}
+
 fn budget_of_a_call() -> Result<Row, ConfigError> {
     let (mut ours, mut ticks, theirs) = (ratio_budget()?, Ticks::default(), tower_tenth());
     let (mut aws, mut aws_ticks) = (budget()?, Ticks::default());
+    let (shared, mut shared_ticks) = (shared_ratio_budget()?, Ticks::default());
     let mut tokens = 0_u32;
     Ok(Row {
         id: "budget-call",
@@ -177,6 +187,11 @@ fn budget_of_a_call() -> Result<Row, ConfigError> {
             Contestant::new(Kind::Context, "RetryBudget, AWS", 1, move || {
                 aws.on_call(aws_ticks.next());
                 aws.on_first_success();
+                1
+            }),
+            Contestant::new(Kind::Context, "SharedRetryBudget, full", 1, move || {
+                shared.on_call(shared_ticks.next());
+                shared.on_first_success();
                 1
             }),
             Contestant::new(Kind::Floor, "a capped counter", 1, move || {
@@ -194,6 +209,7 @@ fn budget_of_a_call() -> Result<Row, ConfigError> {
 fn budget_of_a_retry() -> Result<Row, ConfigError> {
     let (mut ours, mut ticks, theirs) = (ratio_budget()?, Ticks::default(), tower_tenth());
     let (mut aws, mut aws_ticks) = (budget()?, Ticks::default());
+    let (shared, mut shared_ticks) = (shared_ratio_budget()?, Ticks::default());
     let mut tokens = 500_u32;
     Ok(Row {
         id: "budget-retry",
@@ -215,6 +231,16 @@ fn budget_of_a_retry() -> Result<Row, ConfigError> {
                     aws.on_retry_success(receipt);
                     1
                 })
+            }),
+            Contestant::many(Kind::Context, "SharedRetryBudget", 12, 1, move || {
+                for _ in 0..11 {
+                    shared.on_call(shared_ticks.next());
+                }
+                u64::from(
+                    shared
+                        .withdraw(shared_ticks.next(), FaultKind::Transient)
+                        .is_some(),
+                )
             }),
             Contestant::many(Kind::Floor, "a capped counter", 12, 1, move || {
                 for _ in 0..11 {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crossbridge_benches::{Ticks, empty_shared_limiter, shared_limiter_with_room};
 use crossbridge_core::rate_limit::SharedRateLimiter;
-use crossbridge_core::{ConfigError, Instant, Quota};
-use governor::clock::{Clock, FakeRelativeClock, QuantaClock, Reference};
+use crossbridge_core::{Clock as _, ConfigError, Instant, Quota};
+use crossbridge_std::clock::{FastClock, SystemClock};
+use governor::clock::{Clock, FakeRelativeClock, QuantaClock};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
@@ -141,22 +142,6 @@ fn refused_with_instant() -> Result<Row, ConfigError> {
     })
 }
 
-/// Nanoseconds since a fixed instant, as an adapter reads them.
-struct StdClock(std::time::Instant);
-
-impl StdClock {
-    fn new() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "a row with a real clock")]
-        Self(std::time::Instant::now())
-    }
-
-    fn now(&self) -> Instant {
-        #[expect(clippy::disallowed_methods, reason = "a row with a real clock")]
-        let since = self.0.elapsed();
-        Instant::ZERO.saturating_add(since)
-    }
-}
-
 /// The kernel's clock as of its last tick: some milliseconds old, and far cheaper to read.
 fn coarse_now() -> Instant {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
@@ -165,9 +150,9 @@ fn coarse_now() -> Instant {
 }
 
 fn real_clock() -> Result<Row, ConfigError> {
-    let (ours, clock, bare) = (plenty()?, StdClock::new(), StdClock::new());
-    let (fast, coarse, tsc) = (plenty()?, plenty()?, QuantaClock::default());
-    let origin = tsc.now();
+    let (ours, clock) = (plenty()?, FastClock::new());
+    let (with_std, std_clock, bare) = (plenty()?, SystemClock::new(), SystemClock::new());
+    let (fast, coarse) = (FastClock::new(), plenty()?);
     let quanta = governor(Duration::from_nanos(100), u32::MAX, QuantaClock::default());
     let bucket = ratelimit::Ratelimiter::builder(10_000_000)
         .max_tokens(1 << 40)
@@ -186,17 +171,19 @@ fn real_clock() -> Result<Row, ConfigError> {
         what: "GCRA, shared, real clock, admitted",
         target: Target::TimesPeer(0.9),
         contestants: vec![
-            Contestant::new(Kind::Ours, "SharedRateLimiter::check, std clock", 1, move || {
+            Contestant::new(Kind::Ours, "SharedRateLimiter::check, FastClock", 1, move || {
                 granted(ours.check(clock.now(), 1))
             }),
-            Contestant::new(Kind::Context, "ours, quanta", 1, move || {
-                let now = tsc.now().duration_since(origin).as_u64();
-                granted(fast.check(Instant::from_nanos(now), 1))
+            Contestant::new(Kind::Context, "ours, SystemClock", 1, move || {
+                granted(with_std.check(std_clock.now(), 1))
             }),
             Contestant::new(Kind::Context, "ours, coarse clock of the kernel", 1, move || {
                 granted(coarse.check(coarse_now(), 1))
             }),
-            Contestant::new(Kind::Floor, "std clock alone", 1, move || {
+            Contestant::new(Kind::Floor, "FastClock alone", 1, move || {
+                u64::from(fast.now() > Instant::ZERO)
+            }),
+            Contestant::new(Kind::Context, "SystemClock alone", 1, move || {
                 u64::from(bare.now() > Instant::ZERO)
             }),
             Contestant::new(Kind::Peer, "governor, quanta", 1, move || {

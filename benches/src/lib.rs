@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crossbridge_core::breaker::{Breaker, Settled};
 use crossbridge_core::draw::SplitMix64;
+use crossbridge_core::guard::SharedGuard;
 use crossbridge_core::health::{Monitor, MonitorConfig};
 use crossbridge_core::rate_limit::{RateLimiter, SharedRateLimiter};
 use crossbridge_core::retry::RetryBudget;
@@ -161,6 +162,14 @@ pub fn unwatched_guard() -> Result<Guard, ConfigError> {
     Guard::new(unwatched()?)
 }
 
+/// The same for many threads.
+///
+/// # Errors
+/// None: the configuration is in its ranges.
+pub fn shared_guard() -> Result<SharedGuard, ConfigError> {
+    SharedGuard::new(unwatched()?)
+}
+
 fn unwatched() -> Result<GuardConfig, ConfigError> {
     Ok(GuardConfig {
         quota: Quota::per_second(1_000_000)?.burst(1_000_000)?,
@@ -175,6 +184,15 @@ fn unwatched() -> Result<GuardConfig, ConfigError> {
 
 /// One call by hand: begun, attempted, succeeded, over.
 pub fn one_call(guard: &mut Guard, now: Instant, rng: &mut SplitMix64) -> bool {
+    let mut call = guard.begin(now, None);
+    if let Step::Attempt(permit) = call.poll(now, rng) {
+        call.on_outcome(now, permit, Outcome::Success);
+    }
+    matches!(call.poll(now, rng), Step::Done(Verdict::Succeeded))
+}
+
+/// The same call through a shared guard.
+pub fn one_shared_call(guard: &SharedGuard, now: Instant, rng: &mut SplitMix64) -> bool {
     let mut call = guard.begin(now, None);
     if let Step::Attempt(permit) = call.poll(now, rng) {
         call.on_outcome(now, permit, Outcome::Success);

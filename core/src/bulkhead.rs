@@ -13,10 +13,12 @@
 //! |---|---|
 //! | [`Bulkhead`] | one owner, a fixed limit, nobody waits |
 //! | [`SharedBulkhead`](shared::SharedBulkhead) | many threads, one word, nobody waits |
+//! | [`SharedAdaptiveBulkhead`](adaptive::SharedAdaptiveBulkhead) | many threads, any [`limit`], nobody waits |
 //! | [`WaitingBulkhead`](waiters::WaitingBulkhead) | a line of waiters with deadlines, any [`limit`] |
 //!
-//! `SharedBulkhead` exists where the target has 32-bit atomic words. There is no default limit
-//! other than [`BulkheadConfig::UNLIMITED`]: it belongs to the dependency.
+//! `SharedBulkhead` exists where the target has 32-bit atomic words, `SharedAdaptiveBulkhead` where
+//! it has 64-bit ones. There is no default limit other than [`BulkheadConfig::UNLIMITED`]: it
+//! belongs to the dependency.
 //!
 //! ```
 //! use crossbridge_core::{Bulkhead, BulkheadConfig};
@@ -28,11 +30,17 @@
 //! assert!(bulkhead.try_acquire().is_some());
 //! # Ok::<(), crossbridge_core::ConfigError>(())
 //! ```
+//!
+//! Source: Nygard, *Release It!* (the bulkhead); Netflix/concurrency-limits (limits that move).
 
+#[cfg(target_has_atomic = "64")]
+pub mod adaptive;
 pub mod limit;
 #[cfg(target_has_atomic = "32")]
 pub mod shared;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 pub mod waiters;
 
 pub use self::snapshot::BulkheadSnapshot;

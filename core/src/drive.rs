@@ -1,5 +1,6 @@
 //! The blocking loop: sends, waits and reports until the call is done.
 
+use core::borrow::Borrow;
 use core::fmt;
 use core::time::Duration;
 
@@ -7,7 +8,9 @@ use rand_core::Rng;
 
 use crate::event::Observer;
 use crate::fault::{Fault, FaultKind};
-use crate::guard::{Guard, Outcome, Permit, Step, Verdict};
+#[cfg(target_has_atomic = "64")]
+use crate::guard::SharedGuard;
+use crate::guard::{Call, Gates, Guard, Outcome, Permit, Policies, Step, Verdict};
 use crate::retry::StopReason;
 use crate::time::{Clock, Sleeper};
 
@@ -61,7 +64,7 @@ impl<E> Fault for CallError<E> {
     }
 }
 
-impl<O: Observer> Guard<O> {
+impl<O: Observer, P: Borrow<Policies>, const ANNEX: usize> Guard<O, P, ANNEX> {
     /// Calls `attempt` until it succeeds or the policies say stop, sleeping in between.
     ///
     /// The attempt is handed its [`Permit`]: its number, and the timeout it has to keep. If it
@@ -90,7 +93,7 @@ impl<O: Observer> Guard<O> {
         clock: &C,
         sleeper: &mut S,
         rng: &mut R,
-        mut attempt: F,
+        attempt: F,
     ) -> Result<T, CallError<E>>
     where
         E: Fault,
@@ -99,50 +102,88 @@ impl<O: Observer> Guard<O> {
         R: Rng + ?Sized,
         F: FnMut(&Permit) -> Result<T, E>,
     {
-        let mut call = self.begin(clock.now(), None);
-        let mut last = None;
-        let mut slept = Duration::ZERO;
-        loop {
-            let now = clock.now();
-            match call.poll(now, rng) {
-                Step::Attempt(permit) => {
-                    let in_flight = InFlight {
-                        settle: |permit, outcome| call.on_outcome(clock.now(), permit, outcome),
-                        permit: Some(permit),
-                    };
-                    let result = in_flight.permit.as_ref().map(&mut attempt);
-                    let Some(result) = result else { continue };
-                    in_flight.finish(Outcome::of(&result));
-                    match result {
-                        Ok(value) => return Ok(value),
-                        Err(error) => last = Some(error),
-                    }
+        let call = self.begin(clock.now(), None);
+        drive(call, clock, sleeper, rng, attempt)
+    }
+}
+
+#[cfg(target_has_atomic = "64")]
+impl<O: Observer> SharedGuard<O> {
+    /// Calls `attempt` until it succeeds or the policies say stop, sleeping in between: see
+    /// [`Guard::call`]. Any number of threads may be in it at once, each with its own generator.
+    ///
+    /// # Errors
+    /// The last error, with the number of attempts, the time slept and the reason.
+    pub fn call<T, E, C, S, R, F>(
+        &self,
+        clock: &C,
+        sleeper: &mut S,
+        rng: &mut R,
+        attempt: F,
+    ) -> Result<T, CallError<E>>
+    where
+        E: Fault,
+        C: Clock + ?Sized,
+        S: Sleeper + ?Sized,
+        R: Rng + ?Sized,
+        F: FnMut(&Permit) -> Result<T, E>,
+    {
+        let call = self.begin(clock.now(), None);
+        drive(call, clock, sleeper, rng, attempt)
+    }
+}
+
+#[inline]
+fn drive<G, T, E, C, S, R, F>(
+    mut call: Call<G>,
+    clock: &C,
+    sleeper: &mut S,
+    rng: &mut R,
+    mut attempt: F,
+) -> Result<T, CallError<E>>
+where
+    G: Gates,
+    E: Fault,
+    C: Clock + ?Sized,
+    S: Sleeper + ?Sized,
+    R: Rng + ?Sized,
+    F: FnMut(&Permit) -> Result<T, E>,
+{
+    let mut last = None;
+    let mut slept = Duration::ZERO;
+    loop {
+        let now = clock.now();
+        let reason = match call.poll(now, rng) {
+            Step::Attempt(permit) => {
+                let in_flight = InFlight {
+                    settle: |permit, outcome| call.on_outcome(clock.now(), permit, outcome),
+                    permit: Some(permit),
+                };
+                let result = in_flight.permit.as_ref().map(&mut attempt);
+                let Some(result) = result else { continue };
+                in_flight.finish(Outcome::of(&result));
+                match result {
+                    Ok(value) => return Ok(value),
+                    Err(error) => last = Some(error),
                 }
-                Step::Wait { until } => {
-                    let wait = until.saturating_duration_since(now);
-                    slept += wait;
-                    sleeper.sleep(wait);
-                }
-                Step::Done(Verdict::Stopped { reason, .. }) => {
-                    return Err(CallError {
-                        last,
-                        reason,
-                        attempts: call.state().attempts(),
-                        slept,
-                    });
-                }
-                // Success returns above, and nobody cancels a call that this loop owns.
-                Step::Done(Verdict::Succeeded | Verdict::Cancelled) => {
-                    let reason = StopReason::GaveUp;
-                    return Err(CallError {
-                        last,
-                        reason,
-                        attempts: call.state().attempts(),
-                        slept,
-                    });
-                }
+                continue;
             }
-        }
+            Step::Wait { until } => {
+                let wait = until.saturating_duration_since(now);
+                slept += wait;
+                sleeper.sleep(wait);
+                continue;
+            }
+            Step::Done(Verdict::Stopped { reason, .. }) => reason,
+            // Success returns above, and nobody cancels a call that this loop owns.
+            Step::Done(Verdict::Succeeded | Verdict::Cancelled) => StopReason::GaveUp,
+        };
+        return Err(CallError {
+            last,
+            reason,
+            attempts: call.state().attempts(),
+            slept,
+        });
     }
 }
 

@@ -21,6 +21,30 @@
 //!   [`OnLimit`] says. None of them is retried.
 //! - A [`Permit`] is settled once: success, failure, neutral or lost.
 //! - Every call ends with exactly one verdict.
+//! - A retry that is polled late is asked again whether it still fits the deadline and
+//!   `give_up_after`.
+//!
+//! # Forms
+//! | form | for | gates |
+//! |---|---|---|
+//! | [`Guard`] | one owner | its own |
+//! | [`Guard::under`] | one owner of many under the same policies | its own; the [`Policies`] lent, from flash or an `Rc` |
+//! | [`Guard::of_calls`] | the same in less memory | a breaker whose window is of calls: 160 bytes in all |
+//! | `SharedGuard` | threads, where there are 64-bit atomic words | shared; each call is its thread's own |
+//!
+//! All of them are taken out and put back by one [`GuardSnapshot`].
+//!
+//! # Defaults
+//! Those of [`GuardConfig::DEFAULT`]:
+//!
+//! | policy | default |
+//! |---|---|
+//! | `retry` | [`RetryPolicy::STANDARD`](crate::RetryPolicy::STANDARD): three attempts |
+//! | `breaker` | [`BreakerConfig::DEFAULT`](crate::BreakerConfig::DEFAULT) |
+//! | `quota`, `bulkhead`, `budget` | no limit |
+//! | `health`, `deadline`, `attempt_timeout` | none |
+//! | `on_limit` | refuse |
+//! | `idempotent` | no |
 //!
 //! [`Guard::call`] is the whole loop for blocking code. By hand, in any other loop:
 //!
@@ -51,23 +75,28 @@
 
 mod call;
 mod config;
+mod gates;
+mod owned;
+mod policies;
+#[cfg(target_has_atomic = "64")]
+mod shared;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use core::time::Duration;
-
 pub use call::{Call, CallState, Permit, Step};
 pub use config::{GuardConfig, OnLimit};
+pub use gates::Gates;
+pub use owned::Guard;
+pub use policies::Policies;
+#[cfg(target_has_atomic = "64")]
+pub use shared::SharedGuard;
+pub use snapshot::GuardSnapshot;
 
-use crate::ConfigError;
-use crate::breaker::{self, Breaker, BreakerState};
-use crate::bulkhead::{self, Bulkhead};
-use crate::event::{Event, Observer};
+use crate::breaker::Settled;
 use crate::fault::{Fault, FaultKind};
-use crate::health::{Health, Monitor, ProbeResult};
-use crate::rate_limit::{Answer, RateLimiter};
-use crate::retry::{Failure, RetryBudget, StopReason};
-use crate::time::Instant;
+use crate::health::ProbeResult;
+use crate::retry::{Failure, StopReason};
 
 /// What became of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +123,7 @@ impl Outcome {
     }
 
     /// The outcome a result stands for.
+    #[inline]
     pub fn of<T, E: Fault>(result: &Result<T, E>) -> Self {
         match result {
             Ok(_) => Self::Success,
@@ -101,6 +131,47 @@ impl Outcome {
                 kind: error.kind(),
                 retry_after: error.retry_after(),
             }),
+        }
+    }
+
+    /// What a retry makes of it: lost is unknown.
+    const fn failure(self) -> Option<Failure> {
+        match self {
+            Self::Success | Self::Neutral => None,
+            Self::Failure(failure) => Some(failure),
+            Self::Lost => Some(Failure {
+                kind: FaultKind::Unknown,
+                retry_after: None,
+            }),
+        }
+    }
+
+    /// What a breaker makes of it.
+    const fn settled(self) -> Settled {
+        match self {
+            Self::Success => Settled::Success,
+            Self::Failure(failure) if failure.kind.blames_server() => Settled::Failure {
+                retry_after: failure.retry_after,
+            },
+            Self::Failure(_) | Self::Neutral => Settled::Neutral,
+            Self::Lost => Settled::Lost,
+        }
+    }
+
+    /// The evidence it is for the target's health.
+    const fn evidence(self, slow: bool) -> ProbeResult {
+        match self {
+            Self::Success if slow => ProbeResult::SlowPass,
+            Self::Success => ProbeResult::Pass,
+            Self::Failure(failure) => match failure.kind {
+                // It answers, if only to say no.
+                FaultKind::Permanent => ProbeResult::Pass,
+                FaultKind::Throttled => ProbeResult::SlowPass,
+                FaultKind::NotSent | FaultKind::Transient | FaultKind::Unknown | FaultKind::Overloaded => {
+                    ProbeResult::Fail
+                }
+            },
+            Self::Neutral | Self::Lost => ProbeResult::Inconclusive,
         }
     }
 }
@@ -122,224 +193,4 @@ pub enum Verdict {
     },
     /// The caller took the call back.
     Cancelled,
-}
-
-/// The guard of one call path, owned by one caller. See the [module](self) for the rules.
-#[derive(Clone, Debug)]
-pub struct Guard<O = ()> {
-    config: GuardConfig,
-    limiter: RateLimiter,
-    breaker: Breaker,
-    bulkhead: Bulkhead,
-    budget: RetryBudget,
-    monitor: Option<Monitor>,
-    observer: O,
-}
-
-/// What the three gates hand out for one attempt.
-#[derive(Debug)]
-struct Admission {
-    breaker: breaker::Permit,
-    slot: bulkhead::Slot,
-}
-
-impl Guard {
-    /// A guard that tells nobody.
-    ///
-    /// # Errors
-    /// The first policy that is refused.
-    pub const fn new(config: GuardConfig) -> Result<Self, ConfigError> {
-        Self::with_observer(config, ())
-    }
-}
-
-impl<O> Guard<O> {
-    /// A guard that tells `observer` what happens.
-    ///
-    /// # Errors
-    /// The first policy that is refused.
-    pub const fn with_observer(config: GuardConfig, observer: O) -> Result<Self, ConfigError>
-    where
-        O: Copy,
-    {
-        if let Err(refused) = config.retry.check() {
-            return Err(refused);
-        }
-        let breaker = match Breaker::new(config.breaker) {
-            Ok(breaker) => breaker,
-            Err(refused) => return Err(refused),
-        };
-        let bulkhead = match Bulkhead::new(config.bulkhead) {
-            Ok(bulkhead) => bulkhead,
-            Err(refused) => return Err(refused),
-        };
-        let budget = match RetryBudget::new(config.budget) {
-            Ok(budget) => budget,
-            Err(refused) => return Err(refused),
-        };
-        let monitor = match config.health {
-            None => None,
-            Some(health) => match Monitor::new(health) {
-                Ok(monitor) => Some(monitor),
-                Err(refused) => return Err(refused),
-            },
-        };
-        let limiter = RateLimiter::new(config.quota);
-        Ok(Self {
-            config,
-            limiter,
-            breaker,
-            bulkhead,
-            budget,
-            monitor,
-            observer,
-        })
-    }
-
-    /// The policies it keeps.
-    #[must_use]
-    pub const fn config(&self) -> &GuardConfig {
-        &self.config
-    }
-
-    /// The state of its circuit.
-    #[must_use]
-    pub const fn breaker_state(&self) -> BreakerState {
-        self.breaker.state()
-    }
-
-    /// The health of its target, where it is watched.
-    #[must_use]
-    pub fn health(&self) -> Option<Health> {
-        self.monitor.as_ref().map(Monitor::health)
-    }
-
-    /// Permits its limiter has at `now`.
-    #[must_use]
-    pub fn remaining(&self, now: Instant) -> u32 {
-        self.limiter.remaining(now)
-    }
-
-    /// Tokens its retry budget has at `now`.
-    #[must_use]
-    pub fn budget_tokens(&self, now: Instant) -> u32 {
-        self.budget.tokens(now)
-    }
-
-    /// Attempts in flight.
-    #[must_use]
-    pub const fn in_flight(&self) -> u32 {
-        self.bulkhead.in_flight()
-    }
-
-    /// The observer.
-    #[must_use]
-    pub const fn observer(&self) -> &O {
-        &self.observer
-    }
-}
-
-impl<O: Observer> Guard<O> {
-    /// Begins a call that should be over by `deadline`, or by the policy's own, whichever is
-    /// earlier.
-    pub fn begin(&mut self, now: Instant, deadline: Option<Instant>) -> Call<'_, O> {
-        let state = self.begin_detached(now, deadline);
-        Call::new(self, state)
-    }
-
-    /// Begins a call that does not borrow the guard, so that many can be under way at once in one
-    /// thread. Drive it with this guard and no other, and end each one that is given up with
-    /// [`CallState::cancel`].
-    pub fn begin_detached(&mut self, now: Instant, deadline: Option<Instant>) -> CallState {
-        self.budget.on_call(now);
-        CallState::new(&self.config, now, deadline)
-    }
-
-    /// Asks breaker, limiter and bulkhead for one attempt: all of them or none.
-    ///
-    /// The breaker is asked first and taken from last: the probe that half opens a circuit is one
-    /// that will be sent.
-    fn admit(&mut self, now: Instant) -> Result<Admission, StopReason> {
-        let before = self.breaker.state();
-        self.breaker.handle_timeout(now);
-        self.report_breaker(now, before);
-        let refused_by_breaker = |refused: breaker::Refused| StopReason::Breaker {
-            retry_at: refused.retry_at,
-        };
-        self.breaker.has_room(now).map_err(refused_by_breaker)?;
-        match self.limiter.check(now, 1) {
-            Answer::Granted => {}
-            Answer::NotBefore(at) => return Err(StopReason::RateLimit { not_before: Some(at) }),
-            Answer::Never => return Err(StopReason::RateLimit { not_before: None }),
-        }
-        let Some(slot) = self.bulkhead.try_acquire() else {
-            self.limiter.refund(1);
-            return Err(StopReason::Bulkhead);
-        };
-        let before = self.breaker.state();
-        match self.breaker.admit(now) {
-            Ok(permit) => {
-                self.report_breaker(now, before);
-                Ok(Admission {
-                    breaker: permit,
-                    slot,
-                })
-            }
-            // It has just said yes; if it ever said no, nothing would be kept.
-            Err(refused) => {
-                self.limiter.refund(1);
-                self.bulkhead.release(slot);
-                Err(refused_by_breaker(refused))
-            }
-        }
-    }
-
-    /// Books what became of an attempt with everybody who gave something for it.
-    fn settle(&mut self, now: Instant, admission: Admission, outcome: Outcome, took: Duration) {
-        let settled = match outcome {
-            Outcome::Success => breaker::Settled::Success,
-            Outcome::Failure(failure) if failure.kind.blames_server() => breaker::Settled::Failure {
-                retry_after: failure.retry_after,
-            },
-            Outcome::Failure(_) | Outcome::Neutral => breaker::Settled::Neutral,
-            Outcome::Lost => breaker::Settled::Lost,
-        };
-        let before = self.breaker.state();
-        self.breaker.settle(now, admission.breaker, settled);
-        self.report_breaker(now, before);
-        self.bulkhead.release(admission.slot);
-        self.witness(now, outcome, took);
-    }
-
-    /// Real calls are evidence for the target's health.
-    fn witness(&mut self, now: Instant, outcome: Outcome, took: Duration) {
-        let Some(monitor) = &mut self.monitor else { return };
-        let slow = took >= self.config.breaker.slow_call;
-        let result = match outcome {
-            Outcome::Success if slow => ProbeResult::SlowPass,
-            Outcome::Success => ProbeResult::Pass,
-            Outcome::Failure(failure) => match failure.kind {
-                // It answers, if only to say no.
-                FaultKind::Permanent => ProbeResult::Pass,
-                FaultKind::Throttled => ProbeResult::SlowPass,
-                FaultKind::NotSent | FaultKind::Transient | FaultKind::Unknown | FaultKind::Overloaded => {
-                    ProbeResult::Fail
-                }
-            },
-            Outcome::Neutral | Outcome::Lost => ProbeResult::Inconclusive,
-        };
-        let from = monitor.health();
-        monitor.observe(now, result);
-        let to = monitor.health();
-        if from != to {
-            self.observer.on_event(now, &Event::HealthChanged { from, to });
-        }
-    }
-
-    fn report_breaker(&self, now: Instant, from: BreakerState) {
-        let to = self.breaker.state();
-        if from != to {
-            self.observer.on_event(now, &Event::BreakerChanged { from, to });
-        }
-    }
 }

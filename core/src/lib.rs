@@ -16,14 +16,20 @@
 //!                  the caller sends it, or lets time pass
 //! ```
 //!
-//! | module | question | machine |
-//! |---|---|---|
-//! | [`rate_limit`] | how often? | [`RateLimiter`], [`Quota`], [`rate_limit::KeyedLimiter`] |
-//! | [`retry`] | again, and when? | [`retry::Retry`], [`RetryPolicy`], [`retry::RetryBudget`] |
-//! | [`breaker`] | at all, just now? | [`Breaker`], [`BreakerConfig`] |
-//! | [`bulkhead`] | how many at once? | [`Bulkhead`], [`bulkhead::waiters`], [`bulkhead::limit`] |
-//! | [`health`] | is it well? | [`Monitor`](health::Monitor), [`health::summary`], [`health::degraded`] |
-//! | [`guard`] | all of it, for one call | [`Guard`], [`GuardConfig`] |
+//! | module | question | for one owner | for threads |
+//! |---|---|---|---|
+//! | [`rate_limit`] | how often? | [`RateLimiter`], [`rate_limit::KeyedLimiter`], [`rate_limit::adaptive`] | `SharedRateLimiter`, `SharedKeyedLimiter`, `SharedAdaptiveLimiter` |
+//! | [`retry`] | again, and when? | [`retry::Retry`], [`RetryPolicy`], [`retry::RetryBudget`] | `SharedRetryBudget` |
+//! | [`breaker`] | at all, just now? | [`Breaker`], [`BreakerConfig`] | `SharedBreaker` |
+//! | [`bulkhead`] | how many at once? | [`Bulkhead`], [`bulkhead::waiters`], [`bulkhead::limit`] | `SharedBulkhead`, `SharedAdaptiveBulkhead` |
+//! | [`health`] | is it well? | [`Monitor`](health::Monitor), [`health::summary`], [`health::degraded`] | `SharedMonitor` |
+//! | [`guard`] | all of it, for one call | [`Guard`], [`GuardConfig`] | `SharedGuard` |
+//!
+//! Behind both forms is one pure step: alone, a shared machine answers like the other. The shared
+//! forms exist where the target has atomic words of 64 bits (of 32 for the plain bulkhead).
+//!
+//! | module | for all of them |
+//! |---|---|
 //! | [`fault`] | what went wrong? | [`Fault`], [`FaultKind`] |
 //! | [`event`] | what happened? | [`Event`], [`Observer`] |
 //! | [`time`], [`draw`] | when, and by chance? | [`Instant`], [`Clock`], [`Sleeper`] |
@@ -82,6 +88,8 @@ pub mod health;
 pub mod rate_limit;
 pub mod retry;
 pub mod snapshot;
+#[cfg(target_has_atomic = "32")]
+mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
@@ -89,12 +97,16 @@ mod tests;
 pub mod time;
 mod units;
 
+#[cfg(target_has_atomic = "64")]
+pub use breaker::SharedBreaker;
 pub use breaker::{Breaker, BreakerConfig};
 pub use bulkhead::{Bulkhead, BulkheadConfig};
 pub use drive::CallError;
 pub use error::ConfigError;
 pub use event::{Event, Observer};
 pub use fault::{Fault, FaultKind};
+#[cfg(target_has_atomic = "64")]
+pub use guard::SharedGuard;
 pub use guard::{Guard, GuardConfig, OnLimit, Outcome, Step, Verdict};
 #[cfg(target_has_atomic = "64")]
 pub use rate_limit::SharedRateLimiter;

@@ -54,6 +54,7 @@
 pub mod adaptive;
 pub mod gcra;
 pub mod keyed;
+pub(crate) mod level;
 mod quota;
 #[cfg(target_has_atomic = "64")]
 mod shared;
@@ -61,6 +62,8 @@ mod snapshot;
 pub mod tiers;
 
 pub use keyed::KeyedLimiter;
+#[cfg(target_has_atomic = "64")]
+pub use keyed::SharedKeyedLimiter;
 pub use quota::Quota;
 #[cfg(target_has_atomic = "64")]
 pub use shared::{Receipt, SharedRateLimiter};

@@ -18,146 +18,68 @@
 //!   `min_attempt` left after the delay the call stops at once.
 //! - The [`budget`] is asked last, before the wait. A first retry of a request that never left
 //!   costs nothing.
+//! - `give_up_after` counts from the first failure, the deadline from wherever the caller says. Both
+//!   are asked again when the retry is due: [`Retry::too_late`], [`RetryRules::fits`].
+//!
+//! | | default | range |
+//! |---|---|---|
+//! | policy | [`RetryPolicy::DEFAULT`]: 3 attempts, 500 ms, doubled up to 5 s, full jitter | see there |
+//! | longest hint | 60 s | at most a day |
+//! | give up after | never | any span |
+//! | least attempt | 1 ns | any span |
+//! | budget | none: retries are free | [`BudgetConfig`] |
+//! | deadline, idempotent | none, no | [`Bounds`] |
+//!
+//! # Example
+//! [`RetryRules::call`] is the whole loop for blocking code, [`Retry`] the machine inside it for
+//! any other.
+//!
+//! ```
+//! use crossbridge_core::draw::SplitMix64;
+//! use crossbridge_core::retry::{RetryBudget, RetryRules};
+//! use crossbridge_core::testing::ManualClock;
+//! use crossbridge_core::{BudgetConfig, Clock, FaultKind, RetryPolicy};
+//!
+//! let rules = RetryRules::new(RetryPolicy::DEFAULT)?;
+//! let mut budget = RetryBudget::new(BudgetConfig::AWS)?;
+//! let (clock, mut rng) = (ManualClock::new(), SplitMix64::new(7));
+//! let mut sleeper = &clock; // sleeping moves the clock
+//!
+//! let answer = rules.paid_by(&mut budget).call(&clock, &mut sleeper, &mut rng, |attempt| {
+//!     if attempt.number() < 2 { Err(FaultKind::Transient) } else { Ok("rows") }
+//! });
+//! assert_eq!(answer, Ok("rows"));
+//! assert!(clock.now().as_nanos() <= 500_000_000); // one delay, with full jitter
+//! # Ok::<(), crossbridge_core::ConfigError>(())
+//! ```
 
 pub mod backoff;
 pub mod budget;
+mod call;
 mod policy;
+mod rules;
+mod stop;
 #[cfg(test)]
 mod tests;
 
-use core::fmt;
 use core::time::Duration;
 
 use rand_core::Rng;
 
 pub use backoff::{Backoff, Jitter};
-pub use budget::{BudgetConfig, BudgetSnapshot, Receipt, RetryBudget};
+#[cfg(target_has_atomic = "64")]
+pub use budget::SharedRetryBudget;
+pub(crate) use budget::Tokens;
+pub use budget::{
+    Budget, BudgetConfig, BudgetRules, BudgetSnapshot, Concurrency, Receipt, Reserve, RetryBudget,
+};
+pub use call::{Attempt, Retrying};
 pub use policy::RetryPolicy;
+pub use rules::RetryRules;
+pub use stop::StopReason;
 
 use crate::fault::FaultKind;
-use crate::time::Instant;
-
-/// Why a call ended without success.
-///
-/// [`by_guard`](Self::by_guard) tells the guard's own refusals from what the dependency answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
-pub enum StopReason {
-    /// Every attempt the policy allows was made.
-    AttemptsExhausted,
-    /// Asking again would get the same answer.
-    Permanent,
-    /// The request was sent, no answer came, and the call is not declared idempotent.
-    NotIdempotent,
-    /// A layer below already retried and gave up.
-    Overloaded,
-    /// The server asked for a longer wait than the policy bears.
-    HintTooLong {
-        /// What it asked for.
-        asked: Duration,
-    },
-    /// The next attempt would be later than `give_up_after` allows.
-    GaveUp,
-    /// The next attempt could not finish before the deadline.
-    Deadline,
-    /// The retry budget is empty.
-    Budget,
-    /// The circuit is open.
-    Breaker {
-        /// When it admits a probe, where that is known.
-        retry_at: Option<Instant>,
-    },
-    /// The rate limiter has no permit, and the call does not wait for one.
-    RateLimit {
-        /// When there is one, if there ever is.
-        not_before: Option<Instant>,
-    },
-    /// Every slot of the bulkhead is taken.
-    Bulkhead,
-}
-
-impl StopReason {
-    /// The name in logs, traces and reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AttemptsExhausted => "attempts_exhausted",
-            Self::Permanent => "permanent",
-            Self::NotIdempotent => "not_idempotent",
-            Self::Overloaded => "overloaded",
-            Self::HintTooLong { .. } => "hint_too_long",
-            Self::GaveUp => "gave_up",
-            Self::Deadline => "deadline",
-            Self::Budget => "budget",
-            Self::Breaker { .. } => "breaker",
-            Self::RateLimit { .. } => "rate_limit",
-            Self::Bulkhead => "bulkhead",
-        }
-    }
-
-    /// Whether the guard ended the call by its own decision, rather than by the dependency's last
-    /// answer.
-    #[must_use]
-    pub const fn by_guard(self) -> bool {
-        match self {
-            Self::Deadline
-            | Self::Budget
-            | Self::Breaker { .. }
-            | Self::RateLimit { .. }
-            | Self::Bulkhead => true,
-            Self::AttemptsExhausted
-            | Self::Permanent
-            | Self::NotIdempotent
-            | Self::Overloaded
-            | Self::HintTooLong { .. }
-            | Self::GaveUp => false,
-        }
-    }
-}
-
-impl StopReason {
-    /// What the layer above should make of it. Retries multiply: `k` layers of three attempts are
-    /// `3^k` requests. What a guard gave up on is therefore [`FaultKind::Overloaded`] for the
-    /// guard above, which leaves it alone.
-    #[must_use]
-    pub const fn fault_above(self) -> FaultKind {
-        match self {
-            Self::Permanent => FaultKind::Permanent,
-            Self::NotIdempotent => FaultKind::Unknown,
-            Self::AttemptsExhausted
-            | Self::Overloaded
-            | Self::HintTooLong { .. }
-            | Self::GaveUp
-            | Self::Deadline
-            | Self::Budget
-            | Self::Breaker { .. }
-            | Self::RateLimit { .. }
-            | Self::Bulkhead => FaultKind::Overloaded,
-        }
-    }
-}
-
-impl fmt::Display for StopReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AttemptsExhausted => f.write_str("every attempt was made"),
-            Self::Permanent => f.write_str("the fault is permanent"),
-            Self::NotIdempotent => f.write_str("it may have taken effect, and is not idempotent"),
-            Self::Overloaded => f.write_str("a layer below already gave up"),
-            Self::HintTooLong { asked } => write!(f, "the server asked for a wait of {asked:?}"),
-            Self::GaveUp => f.write_str("the time for retries is over"),
-            Self::Deadline => f.write_str("the deadline leaves no time"),
-            Self::Budget => f.write_str("the retry budget is empty"),
-            Self::Breaker { retry_at: Some(at) } => write!(f, "the circuit is open until {at}"),
-            Self::Breaker { retry_at: None } => f.write_str("the circuit is not closed"),
-            Self::RateLimit { not_before: Some(at) } => write!(f, "the rate limit has no permit until {at}"),
-            Self::RateLimit { not_before: None } => f.write_str("the rate limit never has that many permits"),
-            Self::Bulkhead => f.write_str("every slot of the bulkhead is taken"),
-        }
-    }
-}
+use crate::time::{Instant, nanos};
 
 /// A failed attempt, as the machine is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,37 +117,37 @@ pub struct Bounds {
 /// ```
 /// use core::time::Duration;
 /// use crossbridge_core::draw::SplitMix64;
-/// use crossbridge_core::retry::{Bounds, Decision, Failure, Retry};
+/// use crossbridge_core::retry::{Bounds, Decision, Failure, Retry, RetryRules};
 /// use crossbridge_core::{BudgetConfig, FaultKind, Instant, Jitter, RetryPolicy, StopReason, retry::RetryBudget};
 ///
-/// let policy = RetryPolicy::DEFAULT.attempts(2).jitter(Jitter::None);
+/// let rules = RetryRules::new(RetryPolicy::DEFAULT.attempts(2).jitter(Jitter::None))?;
 /// let mut budget = RetryBudget::new(BudgetConfig::UNLIMITED)?;
-/// let mut retry = Retry::new(&policy);
+/// let mut retry = Retry::new(&rules);
 /// let reset = Failure { kind: FaultKind::Transient, retry_after: None };
 /// let now = Instant::from_nanos(0);
 ///
-/// let first = retry.on_failure(now, reset, &policy, Bounds::default(), &mut budget, &mut SplitMix64::new(1));
+/// let first = retry.on_failure(now, reset, &rules, Bounds::default(), &mut budget, &mut SplitMix64::new(1));
 /// assert!(matches!(first, Decision::RetryAt(at, _) if at == now.saturating_add(Duration::from_millis(500))));
-/// let second = retry.on_failure(now, reset, &policy, Bounds::default(), &mut budget, &mut SplitMix64::new(1));
+/// let second = retry.on_failure(now, reset, &rules, Bounds::default(), &mut budget, &mut SplitMix64::new(1));
 /// assert_eq!(second, Decision::Stop(StopReason::AttemptsExhausted));
 /// # Ok::<(), crossbridge_core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Retry {
-    failures: u32,
     first_failure: Instant,
     backoff: Backoff,
+    failures: u32,
 }
 
 impl Retry {
     /// Before the first attempt.
     #[must_use]
-    pub const fn new(policy: &RetryPolicy) -> Self {
+    pub const fn new(rules: &RetryRules) -> Self {
         Self {
-            failures: 0,
             first_failure: Instant::ZERO,
-            backoff: Backoff::new(policy),
+            backoff: Backoff::new(rules),
+            failures: 0,
         }
     }
 
@@ -237,13 +159,13 @@ impl Retry {
 
     /// An attempt failed at `now`. One draw, unless the jitter is `None` or the call stops before
     /// a delay is needed.
-    pub fn on_failure<R: Rng + ?Sized>(
+    pub fn on_failure<B: Budget + ?Sized, R: Rng + ?Sized>(
         &mut self,
         now: Instant,
         failure: Failure,
-        policy: &RetryPolicy,
+        rules: &RetryRules,
         bounds: Bounds,
-        budget: &mut RetryBudget,
+        budget: &mut B,
         rng: &mut R,
     ) -> Decision {
         self.failures = self.failures.saturating_add(1);
@@ -252,7 +174,7 @@ impl Retry {
         }
         match failure.kind {
             FaultKind::Permanent => return Decision::Stop(StopReason::Permanent),
-            FaultKind::Overloaded if !policy.retry_exhausted => {
+            FaultKind::Overloaded if !rules.retry_exhausted => {
                 return Decision::Stop(StopReason::Overloaded);
             }
             FaultKind::Unknown if !bounds.idempotent => return Decision::Stop(StopReason::NotIdempotent),
@@ -262,22 +184,25 @@ impl Retry {
             | FaultKind::Unknown
             | FaultKind::Overloaded => {}
         }
-        if self.failures >= policy.attempts {
+        if self.failures >= rules.attempts {
             return Decision::Stop(StopReason::AttemptsExhausted);
         }
-        if let Some(asked) = failure.retry_after.filter(|&asked| asked > policy.max_hint) {
-            return Decision::Stop(StopReason::HintTooLong { asked });
-        }
+        let hint = match failure.retry_after {
+            None => 0,
+            Some(asked) => match nanos(asked) {
+                long if long > rules.max_hint => return Decision::Stop(StopReason::HintTooLong { asked }),
+                bearable => bearable,
+            },
+        };
         let throttled = failure.kind == FaultKind::Throttled;
-        let delay = self.backoff.next_delay(policy, throttled, rng);
-        let delay = failure.retry_after.map_or(delay, |asked| {
-            delay.max(asked.min(delay.saturating_add(MAX_HINT_EXTRA)))
-        });
-        let at = now.saturating_add(delay);
-        if self.too_late(at, policy) {
+        let delay = self.backoff.next_nanos(rules, throttled, rng);
+        // Never shorter for the hint. Delays end at a day: the sum does not overflow.
+        let delay = delay.max(hint.min(delay.saturating_add(MAX_HINT_EXTRA)));
+        let at = Instant::from_nanos(now.as_nanos().saturating_add(delay));
+        if self.too_late(at, rules) {
             return Decision::Stop(StopReason::GaveUp);
         }
-        if !fits(at, policy.min_attempt, bounds.deadline) {
+        if !rules.fits(at, bounds.deadline) {
             return Decision::Stop(StopReason::Deadline);
         }
         // A request that never left put no load on the server.
@@ -290,10 +215,12 @@ impl Retry {
         }
     }
 
-    /// Whether a retry at `at` would start later than `give_up_after` allows.
-    pub(crate) fn too_late(&self, at: Instant, policy: &RetryPolicy) -> bool {
-        let limit = policy.give_up_after.filter(|_| self.failures > 0);
-        limit.is_some_and(|span| at > self.first_failure.saturating_add(span))
+    /// Whether a retry that starts at `at` starts later than `give_up_after` allows. Ask again
+    /// when it is due: whoever drives the call may come late.
+    #[must_use]
+    pub const fn too_late(&self, at: Instant, rules: &RetryRules) -> bool {
+        let end = self.first_failure.as_nanos().saturating_add(rules.give_up_after);
+        self.failures > 0 && at.as_nanos() > end
     }
 
     /// The clock stepped back: see [`crate::time`].
@@ -302,11 +229,6 @@ impl Retry {
     }
 }
 
-/// Whether an attempt that starts at `at` has its least time before the deadline.
-pub(crate) fn fits(at: Instant, min_attempt: Duration, deadline: Option<Instant>) -> bool {
-    let least = min_attempt.max(Duration::from_nanos(1));
-    deadline.is_none_or(|deadline| deadline.saturating_duration_since(at) >= least)
-}
-
-/// A hint adds at most this to a delay (`aws-smithy-runtime`, `strategy/standard.rs`).
-const MAX_HINT_EXTRA: Duration = Duration::from_secs(5);
+/// A hint adds at most this to a delay, in nanoseconds (`aws-smithy-runtime`,
+/// `strategy/standard.rs`).
+const MAX_HINT_EXTRA: u64 = 5_000_000_000;

@@ -16,6 +16,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::ConfigError;
 use crate::time::Instant;
 
 /// The version that is written and understood.
@@ -49,6 +50,15 @@ impl RestoreError {
                 found,
                 expected,
             })
+        }
+    }
+
+    /// What a configuration in a snapshot, or one that it is restored under, is refused for.
+    pub(crate) const fn of(refused: ConfigError) -> Self {
+        Self {
+            field: refused.field,
+            found: refused.found,
+            expected: refused.expected,
         }
     }
 

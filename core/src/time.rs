@@ -68,6 +68,13 @@ impl Instant {
         Self(self.0.saturating_add(nanos(span)))
     }
 
+    /// The same for a span in nanoseconds: a [`Duration`] would be multiplied out again.
+    #[inline]
+    #[must_use]
+    pub(crate) const fn saturating_add_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+
     /// This instant minus `span`, or [`Instant::ZERO`] where that is before the origin.
     #[must_use]
     pub const fn saturating_sub(self, span: Duration) -> Self {

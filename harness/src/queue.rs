@@ -109,10 +109,14 @@ impl<T> Queue<T> {
     }
 
     /// Where an instant to come belongs, seen from now.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a digit, and one of so many levels"
+    )]
     fn place(&mut self, entry: Entry<T>) {
         let at = entry.at.as_nanos();
         let level = (at ^ self.now.as_nanos()).ilog2() / DIGIT;
-        let slot = (at >> (level * DIGIT)) as usize % SLOTS;
+        let slot = (at >> (level * DIGIT) & (SLOTS as u64 - 1)) as usize;
         let level = level as usize;
         self.used[level] |= 1 << slot;
         self.slots[level * SLOTS + slot].push(entry);

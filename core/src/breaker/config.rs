@@ -33,20 +33,8 @@ pub enum BreakerMode {
     MetricsOnly,
 }
 
-/// When a breaker trips and how it recovers.
-///
-/// | field | default | source |
-/// |---|---|---|
-/// | `mode` | auto | |
-/// | `window` | the last 100 calls | resilience4j |
-/// | `min_calls` | 20 | Hystrix |
-/// | `failure_rate` | 50 % | resilience4j, Hystrix |
-/// | `slow_rate`, `slow_call` | off, 60 s | resilience4j |
-/// | `consecutive_failures` | off | |
-/// | `open_wait` … `open_wait_max` | 5 s … 60 s | Polly; the platform's 60 s timeout |
-/// | `half_open_concurrent` | 1 | Polly, gobreaker |
-/// | `half_open_calls`, `half_open_successes` | 3, 2 | the platform's success threshold |
-/// | `probe_timeout`, `half_open_timeout` | 30 s, 60 s | none has both |
+/// When a breaker trips and how it recovers. The defaults and where they come from stand in the
+/// [module](super).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -79,6 +67,12 @@ pub struct BreakerConfig {
     pub probe_timeout: Duration,
     /// Half open for this long without a decision has failed; more than zero.
     pub half_open_timeout: Duration,
+    /// Trips when so many calls are in flight for longer than `slow_call`, which is then at least a
+    /// millisecond. Noticed between `slow_call` and 8/7 of it. At least 1.
+    pub hanging_calls: Option<u32>,
+    /// For so long after closing a growing share of the calls is admitted, from
+    /// [`SLOW_START_SHARE`](super::SLOW_START_SHARE) to all; more than zero, at most a day.
+    pub slow_start: Option<Duration>,
     /// Spreads the open waits of a fleet: give each instance another number.
     pub jitter_seed: u64,
 }
@@ -100,6 +94,8 @@ impl BreakerConfig {
         half_open_successes: 2,
         probe_timeout: Duration::from_secs(30),
         half_open_timeout: Duration::from_secs(60),
+        hanging_calls: None,
+        slow_start: None,
         jitter_seed: 0,
     };
 
@@ -172,6 +168,27 @@ impl BreakerConfig {
         }
         if self.half_open_timeout.is_zero() {
             return Err(ConfigError::new("half_open_timeout", 0, "more than 0"));
+        }
+        if self.hanging_calls.is_some() && nanos(self.slow_call) < 1_000_000 {
+            let found = nanos(self.slow_call);
+            return Err(ConfigError::new(
+                "slow_call",
+                found,
+                "at least 1 ms where hanging calls trip",
+            ));
+        }
+        if matches!(self.hanging_calls, Some(0)) {
+            return Err(ConfigError::new("hanging_calls", 0, "at least 1"));
+        }
+        if let Some(span) = self.slow_start
+            && (span.is_zero() || nanos(span) > A_DAY)
+        {
+            let found = nanos(span);
+            return Err(ConfigError::new(
+                "slow_start",
+                found,
+                "more than 0, at most a day",
+            ));
         }
         Ok(())
     }

@@ -2,9 +2,12 @@
 
 use core::time::Duration;
 
+use super::annex::{self, Annex};
+use super::circuit::{Circuit, Closed, Head, Phase};
 use super::half_open::HalfOpen;
+use super::rules::MAX_LEVEL;
 use super::window::{Window, WindowSnapshot};
-use super::{Breaker, BreakerConfig, MAX_LEVEL, State};
+use super::{Breaker, BreakerConfig, BreakerRules, slow_start};
 use crate::snapshot::{RestoreError, VERSION, left, since};
 use crate::time::{Instant, LastSeen, nanos};
 
@@ -38,6 +41,17 @@ pub enum StateSnapshot {
         /// The recent calls.
         window: WindowSnapshot,
     },
+    /// Closed of late: a share of the calls goes through.
+    SlowStart {
+        /// Since the circuit closed.
+        closed_for: Duration,
+        /// What has been saved for the next call, in thousandths of one.
+        credit: u16,
+        /// Failures since the last success.
+        failures_in_a_row: u32,
+        /// The recent calls.
+        window: WindowSnapshot,
+    },
     /// Calls are refused.
     Open {
         /// Until a probe is admitted.
@@ -58,36 +72,130 @@ pub enum StateSnapshot {
     },
 }
 
-impl Breaker {
-    /// The state at `now`.
-    #[must_use]
-    pub fn snapshot(&self, now: Instant) -> BreakerSnapshot {
+impl<const ANNEX: usize> Circuit<ANNEX> {
+    /// The state at `now`. Calls in flight are not part of it.
+    pub(crate) fn snapshot(&self, rules: &BreakerRules, now: Instant) -> BreakerSnapshot {
         let mut present = self.clone();
-        present.handle_timeout(now);
-        present.forgive(now);
-        let state = match &mut present.state {
-            State::Closed {
-                since: closed,
-                failures_in_a_row,
-                window,
-            } => StateSnapshot::Closed {
-                closed_for: since(*closed, now),
-                failures_in_a_row: *failures_in_a_row,
-                window: window.snapshot(now),
+        present.handle_timeout(rules, now);
+        let state = match present.head.phase {
+            phase @ (Phase::Closed | Phase::SlowStart) => {
+                if phase == Phase::Closed {
+                    present.forgive(rules, now);
+                }
+                let closed = present.take_closed(rules);
+                let closed_for = since(closed.since, now);
+                let failures_in_a_row = closed.in_a_row;
+                let window = closed.window.snapshot(annex::buckets(&mut present.annex), now);
+                if phase == Phase::Closed {
+                    StateSnapshot::Closed {
+                        closed_for,
+                        failures_in_a_row,
+                        window,
+                    }
+                } else {
+                    StateSnapshot::SlowStart {
+                        closed_for,
+                        credit: closed.credit,
+                        failures_in_a_row,
+                        window,
+                    }
+                }
+            }
+            Phase::Open => StateSnapshot::Open {
+                left: left(present.until(), now),
             },
-            State::Open { until } => StateSnapshot::Open {
-                left: left(*until, now),
-            },
-            State::HalfOpen(half_open) => half_open.snapshot(now),
+            Phase::HalfOpen => HalfOpen::load(&present.body).snapshot(now, rules),
         };
         BreakerSnapshot {
             version: VERSION,
-            generation: present.generation,
-            level: present.level,
+            generation: present.head.generation,
+            level: present.head.level,
             state,
         }
     }
 
+    /// The circuit that was taken a snapshot of, at `now`.
+    pub(crate) fn restore(
+        rules: &BreakerRules,
+        from: &BreakerSnapshot,
+        now: Instant,
+    ) -> Result<Self, RestoreError> {
+        RestoreError::check_version(from.version)?;
+        let level = u64::from(from.level);
+        RestoreError::unless(from.level <= MAX_LEVEL, "level", level, "at most 47")?;
+        let mut annex = [const { Annex::new(Instant::ZERO) }; ANNEX];
+        for annex in &mut annex {
+            *annex = Annex::new(now);
+        }
+        let mut closed = |closed_for, credit, in_a_row, window| {
+            let window = Window::restore(rules, window, annex::buckets(&mut annex), now)?;
+            let closed = Closed {
+                since: now.saturating_sub(closed_for),
+                in_a_row,
+                credit,
+                window,
+            };
+            Ok(closed.store())
+        };
+        let (phase, body) = match from.state {
+            StateSnapshot::Closed {
+                closed_for,
+                failures_in_a_row,
+                window,
+            } => (Phase::Closed, closed(closed_for, 0, failures_in_a_row, &window)?),
+            StateSnapshot::SlowStart {
+                closed_for,
+                credit,
+                failures_in_a_row,
+                window,
+            } => {
+                let part = credit < slow_start::WHOLE;
+                RestoreError::unless(part, "credit", credit.into(), "below 1000")?;
+                (
+                    Phase::SlowStart,
+                    closed(closed_for, credit, failures_in_a_row, &window)?,
+                )
+            }
+            StateSnapshot::Open { left } => {
+                let left = nanos(left);
+                RestoreError::unless(left <= rules.open_wait_max, "left", left, "at most open_wait_max")?;
+                (Phase::Open, [now.as_nanos().saturating_add(left), 0, 0, 0, 0, 0])
+            }
+            StateSnapshot::HalfOpen {
+                left,
+                probes,
+                admitted,
+                succeeded,
+                failed,
+            } => {
+                let counts = [admitted, succeeded, failed];
+                let half_open = HalfOpen::restore(rules, left, &probes, counts, now)?;
+                (Phase::HalfOpen, half_open.store())
+            }
+        };
+        Ok(Self {
+            last_seen: LastSeen::at(now),
+            head: Head {
+                generation: from.generation,
+                good: 0,
+                phase,
+                level: from.level,
+            },
+            body,
+            annex,
+        })
+    }
+}
+
+impl<const ANNEX: usize> Breaker<ANNEX> {
+    /// The state at `now`.
+    #[must_use]
+    pub fn snapshot(&self, now: Instant) -> BreakerSnapshot {
+        self.circuit.snapshot(&self.rules, now)
+    }
+}
+
+impl Breaker {
     /// The breaker that was taken a snapshot of, at `now`.
     ///
     /// ```
@@ -114,51 +222,17 @@ impl Breaker {
         now: Instant,
     ) -> Result<Self, RestoreError> {
         RestoreError::check_version(from.version)?;
-        let accepted = config.check().is_ok();
-        RestoreError::unless(
-            accepted,
-            "config",
-            0,
-            "a configuration that a new breaker accepts",
-        )?;
-        let level = u64::from(from.level);
-        RestoreError::unless(from.level <= MAX_LEVEL, "level", level, "at most 47")?;
-        let state = match from.state {
-            StateSnapshot::Closed {
-                closed_for,
-                failures_in_a_row,
-                window,
-            } => State::Closed {
-                since: now.saturating_sub(closed_for),
-                failures_in_a_row,
-                window: Window::restore(config.window, &window, now)?,
-            },
-            StateSnapshot::Open { left } => {
-                let longest = config.open_wait_max;
-                RestoreError::unless(left <= longest, "left", nanos(left), "at most open_wait_max")?;
-                State::Open {
-                    until: now.saturating_add(left),
-                }
-            }
-            StateSnapshot::HalfOpen {
-                left,
-                probes,
-                admitted,
-                succeeded,
-                failed,
-            } => {
-                let counts = [admitted, succeeded, failed];
-                State::HalfOpen(HalfOpen::restore(&config, left, &probes, counts, now)?)
-            }
-        };
-        let last_seen = LastSeen::at(now);
-        Ok(Self {
-            config,
-            state,
-            generation: from.generation,
-            level: from.level,
-            slow_call: nanos(config.slow_call),
-            last_seen,
-        })
+        let rules = rules_of(config)?;
+        let circuit = Circuit::restore(&rules, from, now)?;
+        Ok(Self { rules, circuit })
     }
+}
+
+/// The rules of a configuration that a snapshot is put back under.
+pub(super) fn rules_of(config: BreakerConfig) -> Result<BreakerRules, RestoreError> {
+    BreakerRules::new(config).map_err(|_| RestoreError {
+        field: "config",
+        found: 0,
+        expected: "a configuration that a new breaker accepts",
+    })
 }

@@ -5,6 +5,8 @@ use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
+use super::circuit::Phase;
+use super::half_open::HalfOpen;
 use super::*;
 use crate::tests::{row, table};
 
@@ -69,9 +71,32 @@ fn half_open_and_stale() -> Setting {
     setting
 }
 
+/// Closed a second ago, after an outage, with three seconds of slow start to go; the first call is out.
+fn slow_start() -> Setting {
+    let mut setting = half_open(&[Settled::Success]);
+    setting.breaker.rules.slow_start = 4_000_000_000;
+    settle(&mut setting, 0, Settled::Success);
+    setting.permit = setting.breaker.admit(setting.now).ok();
+    setting.now = setting.now.saturating_add(Duration::from_secs(1));
+    setting
+}
+
+/// Closed, where two calls that hang trip: one is out with the permit.
+fn one_hangs() -> Setting {
+    let mut breaker = Breaker::new(BreakerConfig {
+        hanging_calls: Some(2),
+        ..CONFIG
+    })
+    .unwrap();
+    let now = Instant::from_nanos(100_000_000_000);
+    let _hangs = breaker.admit(now).unwrap();
+    let permit = breaker.admit(now).ok();
+    Setting { breaker, now, permit }
+}
+
 type Start = (&'static str, fn() -> Setting);
 
-fn states() -> [Start; 8] {
+fn states() -> [Start; 10] {
     [
         ("closed", || closed(0)),
         ("closed, 2 failures", || closed(2)),
@@ -81,6 +106,8 @@ fn states() -> [Start; 8] {
         ("half open, 1 good", || half_open(&[Settled::Success])),
         ("half open, 1 bad", || half_open(&[FAILURE])),
         ("half open, stale", half_open_and_stale),
+        ("slow start", slow_start),
+        ("2 calls in flight", one_hangs),
     ]
 }
 
@@ -88,7 +115,7 @@ type Event = (&'static str, fn(&mut Setting) -> String);
 
 const EVENTS: [Event; 9] = [
     ("admit", |setting| match setting.breaker.admit(setting.now) {
-        Ok(permit) if permit.probe.is_some() => "probe".into(),
+        Ok(_) if setting.breaker.state() == BreakerState::HalfOpen => "probe".into(),
         Ok(_) => "admitted".into(),
         Err(Refused {
             retry_at: Some(at), ..
@@ -132,17 +159,32 @@ fn wait(setting: &mut Setting, span: Duration) -> String {
 
 /// The state, with what distinguishes it from others of its kind.
 fn describe(setting: &Setting) -> String {
-    match &setting.breaker.state {
-        State::Closed {
-            failures_in_a_row,
-            window,
-            ..
-        } => {
-            let Counts { calls, failed, slow } = window.counts();
-            format!("closed: {failures_in_a_row} in a row, of {calls} calls {failed} failed, {slow} slow")
+    let mut circuit = setting.breaker.circuit.clone();
+    match circuit.head.phase {
+        phase @ (Phase::Closed | Phase::SlowStart) => {
+            let closed = circuit.take_closed(&setting.breaker.rules);
+            let Counts { calls, failed, slow } = closed.window.counts();
+            let counts = format!(
+                "{} in a row, of {calls} calls {failed} failed, {slow} slow",
+                closed.in_a_row
+            );
+            match phase {
+                Phase::SlowStart => format!("slow start: {counts}, credit {}", closed.credit),
+                Phase::Closed | Phase::Open | Phase::HalfOpen => match setting.breaker.poll_at() {
+                    None => format!("closed: {counts}"),
+                    Some(at) => {
+                        let left = at.saturating_duration_since(setting.now);
+                        format!("closed: {counts}, trips in {left:?}")
+                    }
+                },
+            }
         }
-        State::Open { until } => format!("open for {:?}", until.saturating_duration_since(setting.now)),
-        State::HalfOpen(half_open) => {
+        Phase::Open => format!(
+            "open for {:?}",
+            circuit.until().saturating_duration_since(setting.now)
+        ),
+        Phase::HalfOpen => {
+            let half_open = HalfOpen::load(&circuit.body);
             let (good, bad) = (half_open.succeeded, half_open.failed);
             let place = match setting.breaker.clone().admit(setting.now) {
                 Ok(_) => "a place free",
@@ -151,6 +193,14 @@ fn describe(setting: &Setting) -> String {
             format!("half open: {good} good, {bad} bad, {place}")
         }
     }
+}
+
+/// Everything but when it was last asked.
+fn what_it_holds(breaker: &Breaker) -> impl PartialEq + use<> {
+    let Circuit {
+        head, body, annex, ..
+    } = breaker.circuit.clone();
+    (head, body, annex)
 }
 
 #[test]
@@ -164,7 +214,7 @@ fn state_by_event() {
             let mut setting = make();
             let before = setting.breaker.clone();
             let answer = apply(&mut setting);
-            let changed = setting.breaker.state != before.state;
+            let changed = what_it_holds(&setting.breaker) != what_it_holds(&before);
             let after = if changed {
                 describe(&setting)
             } else {
@@ -202,7 +252,8 @@ fn has_room_is_would_admit_after_the_timeouts() {
         for _ in 0..if cfg!(miri) { 200 } else { 5_000 } {
             now = now.saturating_add(Duration::from_millis(rng.next() % 4_000));
             breaker.handle_timeout(now);
-            assert_eq!(breaker.has_room(now), breaker.would_admit(now), "{breaker:?}");
+            let has_room = breaker.circuit.has_room(&breaker.rules, now);
+            assert_eq!(has_room, breaker.would_admit(now), "{breaker:?}");
             permits.extend(breaker.admit(now).ok());
             if rng.next().is_multiple_of(2)
                 && let Some(permit) = permits.pop()
@@ -217,4 +268,12 @@ fn has_room_is_would_admit_after_the_timeouts() {
             }
         }
     }
+}
+
+/// What the module's page says, where words are 64 bits.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn circuits_are_as_small_as_they_say() {
+    assert_eq!((size_of::<Circuit<0>>(), size_of::<Circuit>()), (64, 232));
+    assert_eq!((size_of::<BreakerRules>(), size_of::<Permit>()), (112, 16));
 }

@@ -2,11 +2,14 @@
 //!
 //! Both forms slide: an old failure leaves when its call or its bucket does, so that ten thousand
 //! good calls never outweigh the present.
+//!
+//! Good results need not be written at once: a circuit counts those since the last other one, and
+//! [`Window::pass`] slides over them.
 
 use core::num::NonZeroU64;
 use core::time::Duration;
 
-use super::WindowKind;
+use super::BreakerRules;
 use crate::snapshot::{RestoreError, since};
 use crate::time::{Instant, nanos};
 
@@ -21,6 +24,26 @@ pub struct Counts {
     pub failed: u32,
     /// Of these, slow, whether they failed or not.
     pub slow: u32,
+}
+
+impl Counts {
+    pub(super) const NONE: Self = Self {
+        calls: 0,
+        failed: 0,
+        slow: 0,
+    };
+
+    fn add(&mut self, more: Self) {
+        self.calls = self.calls.saturating_add(more.calls);
+        self.failed = self.failed.saturating_add(more.failed);
+        self.slow = self.slow.saturating_add(more.slow);
+    }
+
+    fn take_off(&mut self, old: Self) {
+        self.calls = self.calls.saturating_sub(old.calls);
+        self.failed = self.failed.saturating_sub(old.failed);
+        self.slow = self.slow.saturating_sub(old.slow);
+    }
 }
 
 /// A window's content as a value: see [`crate::snapshot`].
@@ -51,63 +74,155 @@ pub enum WindowSnapshot {
     },
 }
 
+/// What a circuit keeps of a window: four words and two bytes. The buckets of a window of time are
+/// in its annex.
+pub(super) type Packed = ([u64; 4], u8, u8);
+
+/// A window, unpacked for as long as it is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Window {
     Calls(CallWindow),
     Time(TimeWindow),
 }
 
 impl Window {
-    pub(super) const fn new(kind: WindowKind, now: Instant) -> Self {
-        match kind {
-            WindowKind::Calls(size) => Self::Calls(CallWindow::new(size)),
-            WindowKind::Time(span) => Self::Time(TimeWindow::new(span, now)),
+    pub(super) const fn new(rules: &BreakerRules, now: Instant) -> Self {
+        match rules.bucket {
+            None => Self::Calls(CallWindow {
+                failed: 0,
+                slow: 0,
+                calls: 0,
+                next: 0,
+                size: rules.size,
+            }),
+            Some(width) => Self::Time(TimeWindow {
+                started: now,
+                total: Counts::NONE,
+                current: 0,
+                width,
+            }),
         }
     }
 
-    pub(super) fn record(&mut self, now: Instant, failed: bool, slow: bool) {
+    pub(super) const fn load(rules: &BreakerRules, packed: Packed) -> Self {
+        let ([a, b, c, d], calls, next) = packed;
+        match rules.bucket {
+            None => Self::Calls(CallWindow {
+                failed: bits([a, b]),
+                slow: bits([c, d]),
+                calls,
+                next,
+                size: rules.size,
+            }),
+            Some(width) => Self::Time(TimeWindow {
+                started: Instant::from_nanos(a),
+                total: Counts {
+                    calls: (b & 0xFFFF_FFFF) as u32,
+                    failed: (b >> 32) as u32,
+                    slow: (c & 0xFFFF_FFFF) as u32,
+                },
+                current: next,
+                width,
+            }),
+        }
+    }
+
+    pub(super) const fn store(&self) -> Packed {
+        match self {
+            Self::Calls(window) => {
+                let ([a, b], [c, d]) = (words(window.failed), words(window.slow));
+                ([a, b, c, d], window.calls, window.next)
+            }
+            Self::Time(window) => {
+                let Counts { calls, failed, slow } = window.total;
+                let words = [
+                    window.started.as_nanos(),
+                    calls as u64 | (failed as u64) << 32,
+                    slow as u64,
+                    0,
+                ];
+                (words, 0, window.current)
+            }
+        }
+    }
+
+    /// So many good results since the last change.
+    pub(super) fn pass(&mut self, buckets: &mut [Counts], good: u16) {
+        if good == 0 {
+            return;
+        }
+        match self {
+            Self::Calls(window) => window.pass(good),
+            Self::Time(window) => {
+                let good = Counts {
+                    calls: good.into(),
+                    ..Counts::NONE
+                };
+                window.add(buckets, good);
+            }
+        }
+    }
+
+    pub(super) fn record(&mut self, buckets: &mut [Counts], now: Instant, failed: bool, slow: bool) {
         match self {
             Self::Calls(window) => window.record(failed, slow),
-            Self::Time(window) => window.record(now, failed, slow),
+            Self::Time(window) => {
+                window.advance(buckets, now);
+                let call = Counts {
+                    calls: 1,
+                    failed: failed.into(),
+                    slow: slow.into(),
+                };
+                window.add(buckets, call);
+            }
         }
     }
 
     pub(super) const fn counts(&self) -> Counts {
         match self {
-            Self::Calls(window) => window.counts,
+            Self::Calls(window) => Counts {
+                calls: window.calls as u32,
+                failed: window.failed.count_ones(),
+                slow: window.slow.count_ones(),
+            },
             Self::Time(window) => window.total,
         }
     }
 
-    pub(super) fn snapshot(&mut self, now: Instant) -> WindowSnapshot {
-        if let Self::Time(window) = self {
-            window.advance(now);
+    pub(super) fn snapshot(mut self, buckets: &mut [Counts], now: Instant) -> WindowSnapshot {
+        if let Self::Time(window) = &mut self {
+            window.advance(buckets, now);
         }
         match self {
             Self::Calls(window) => WindowSnapshot::Calls {
-                failed: window.failed,
-                slow: window.slow,
-                // At most 128.
-                calls: u8::try_from(window.counts.calls).unwrap_or(u8::MAX),
+                failed: words(window.failed),
+                slow: words(window.slow),
+                calls: window.calls,
                 next: window.next,
             },
-            Self::Time(window) => WindowSnapshot::Time {
-                buckets: window.buckets,
-                current: window.current,
-                filled_for: since(window.started, now),
-            },
+            Self::Time(window) => {
+                let mut copy = [Counts::NONE; BUCKETS];
+                for (copy, bucket) in copy.iter_mut().zip(buckets) {
+                    *copy = *bucket;
+                }
+                WindowSnapshot::Time {
+                    buckets: copy,
+                    current: window.current,
+                    filled_for: since(window.started, now),
+                }
+            }
         }
     }
 
     pub(super) fn restore(
-        kind: WindowKind,
+        rules: &BreakerRules,
         from: &WindowSnapshot,
+        buckets: &mut [Counts],
         now: Instant,
     ) -> Result<Self, RestoreError> {
-        match (kind, *from) {
+        match (Self::new(rules, now), *from) {
             (
-                WindowKind::Calls(size),
+                Self::Calls(mut window),
                 WindowSnapshot::Calls {
                     failed,
                     slow,
@@ -115,215 +230,154 @@ impl Window {
                     next,
                 },
             ) => {
+                let size = rules.size;
                 RestoreError::unless(calls <= size, "calls", calls.into(), "at most the window")?;
                 let place = next < size && (calls == size || next == calls);
                 RestoreError::unless(place, "next", next.into(), "the place after the last call")?;
-                let unused =
-                    |words: [u64; 2]| words.map(u64::count_ones) == used(words, calls).map(u64::count_ones);
-                RestoreError::unless(unused(failed), "failed", failed[1], "no bits beyond the calls")?;
-                RestoreError::unless(unused(slow), "slow", slow[1], "no bits beyond the calls")?;
-                let ones = |words: [u64; 2]| words[0].count_ones() + words[1].count_ones();
-                let counts = Counts {
-                    calls: calls.into(),
-                    failed: ones(failed),
-                    slow: ones(slow),
-                };
-                Ok(Self::Calls(CallWindow {
-                    failed,
-                    slow,
-                    counts,
-                    size,
-                    next,
-                }))
+                let beyond = |words| bits(words) & !ones(calls) == 0;
+                RestoreError::unless(beyond(failed), "failed", failed[1], "no bits beyond the calls")?;
+                RestoreError::unless(beyond(slow), "slow", slow[1], "no bits beyond the calls")?;
+                (window.failed, window.slow) = (bits(failed), bits(slow));
+                (window.calls, window.next) = (calls, next);
+                Ok(Self::Calls(window))
             }
             (
-                WindowKind::Time(span),
+                Self::Time(mut window),
                 WindowSnapshot::Time {
-                    buckets,
+                    buckets: taken,
                     current,
                     filled_for,
                 },
             ) => {
                 let there = usize::from(current) < BUCKETS;
                 RestoreError::unless(there, "current", current.into(), "below 10")?;
-                let mut window = TimeWindow::new(span, now.saturating_sub(filled_for));
-                for bucket in &buckets {
-                    let possible = bucket.failed <= bucket.calls && bucket.slow <= bucket.calls;
+                for (bucket, taken) in buckets.iter_mut().zip(taken) {
+                    let possible = taken.failed <= taken.calls && taken.slow <= taken.calls;
                     RestoreError::unless(
                         possible,
                         "buckets",
-                        bucket.calls.into(),
+                        taken.calls.into(),
                         "no fewer calls than failures",
                     )?;
-                    window.total.calls = window.total.calls.saturating_add(bucket.calls);
-                    window.total.failed = window.total.failed.saturating_add(bucket.failed);
-                    window.total.slow = window.total.slow.saturating_add(bucket.slow);
+                    window.total.add(taken);
+                    *bucket = taken;
                 }
-                Ok(Self::Time(TimeWindow {
-                    buckets,
-                    current,
-                    ..window
-                }))
+                window.started = now.saturating_sub(filled_for);
+                window.current = current;
+                Ok(Self::Time(window))
             }
-            (WindowKind::Calls(_), WindowSnapshot::Time { .. })
-            | (WindowKind::Time(_), WindowSnapshot::Calls { .. }) => {
+            (Self::Calls(_), WindowSnapshot::Time { .. }) | (Self::Time(_), WindowSnapshot::Calls { .. }) => {
                 RestoreError::unless(false, "window", 0, "a window of the configured kind")
-                    .map(|()| Self::new(kind, now))
+                    .map(|()| Self::new(rules, now))
             }
-        }
-    }
-
-    /// The clock stepped back.
-    pub(super) const fn rebase(&mut self, step: Duration) {
-        if let Self::Time(window) = self {
-            window.started = window.started.saturating_sub(step);
         }
     }
 }
 
-/// The last `size` calls, a bit each.
+/// The last `size` calls, a bit each; the oldest is overwritten first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct CallWindow {
-    failed: [u64; 2],
-    slow: [u64; 2],
-    counts: Counts,
-    size: u8,
+    failed: u128,
+    slow: u128,
+    calls: u8,
     next: u8,
+    size: u8,
 }
 
 impl CallWindow {
-    const fn new(size: u8) -> Self {
-        Self {
-            failed: [0; 2],
-            slow: [0; 2],
-            counts: Counts {
-                calls: 0,
-                failed: 0,
-                slow: 0,
-            },
-            size,
-            next: 0,
-        }
-    }
-
-    /// A call that neither failed nor was slow.
-    #[inline]
-    pub(super) fn record_good(&mut self) {
-        if self.counts.failed | self.counts.slow != 0 {
-            return self.record(false, false);
-        }
-        // Every bit is clear, and stays so.
-        if self.counts.calls < u32::from(self.size) {
-            self.counts.calls += 1;
-        }
-        self.next = if self.next + 1 >= self.size {
+    fn record(&mut self, failed: bool, slow: bool) {
+        let place = 1 << (self.next & 127);
+        self.failed = if failed {
+            self.failed | place
+        } else {
+            self.failed & !place
+        };
+        self.slow = if slow {
+            self.slow | place
+        } else {
+            self.slow & !place
+        };
+        self.calls = self.calls.saturating_add(1).min(self.size);
+        self.next = if self.next.saturating_add(1) >= self.size {
             0
         } else {
             self.next + 1
         };
     }
 
-    fn record(&mut self, failed: bool, slow: bool) {
-        if self.counts.calls < u32::from(self.size) {
-            self.counts.calls += 1;
-        }
-        let next = self.next;
-        replace(&mut self.failed, next, failed, &mut self.counts.failed);
-        replace(&mut self.slow, next, slow, &mut self.counts.slow);
-        self.next = if next + 1 >= self.size { 0 } else { next + 1 };
-    }
-}
-
-/// The bits of the first so many calls.
-const fn used(words: [u64; 2], calls: u8) -> [u64; 2] {
-    const fn low(word: u64, bits: u32) -> u64 {
-        match 1_u64.checked_shl(bits) {
-            Some(limit) => word & (limit - 1),
-            None => word,
-        }
-    }
-    [
-        low(words[0], calls as u32),
-        if calls > 64 {
-            low(words[1], calls as u32 - 64)
+    /// Clears the bits of so many calls, from the oldest on, around the end.
+    fn pass(&mut self, good: u16) {
+        let good = u8::try_from(good).unwrap_or(u8::MAX).min(self.size);
+        let to_end = good.min(self.size.saturating_sub(self.next));
+        let around = good - to_end;
+        let kept = !(ones(to_end) << (self.next & 127)) & !ones(around);
+        self.failed &= kept;
+        self.slow &= kept;
+        self.calls = self.calls.saturating_add(good).min(self.size);
+        self.next = if self.next.saturating_add(to_end) >= self.size {
+            around
         } else {
-            0
-        },
-    ]
+            self.next.saturating_add(to_end)
+        };
+        // A window that is good all round has no oldest call.
+        if good == self.size {
+            self.next = 0;
+        }
+    }
 }
 
-/// Writes a bit over the oldest one and keeps the number of set bits.
-fn replace(words: &mut [u64; 2], at: u8, bit: bool, ones: &mut u32) {
-    let word = &mut words[usize::from(at >> 6) & 1];
-    let mask = 1_u64 << (at & 63);
-    *ones = *ones - u32::from(*word & mask != 0) + u32::from(bit);
-    *word = if bit { *word | mask } else { *word & !mask };
+const fn bits([low, high]: [u64; 2]) -> u128 {
+    low as u128 | (high as u128) << 64
 }
 
-const BUCKETS: usize = 10;
+const fn words(bits: u128) -> [u64; 2] {
+    [(bits << 64 >> 64) as u64, (bits >> 64) as u64]
+}
+
+/// The lowest so many bits.
+const fn ones(count: u8) -> u128 {
+    match 1_u128.checked_shl(count as u32) {
+        Some(limit) => limit - 1,
+        None => u128::MAX,
+    }
+}
+
+pub(super) const BUCKETS: usize = 10;
 
 /// The calls of the last span, in ten buckets with a running total.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct TimeWindow {
-    buckets: [Counts; BUCKETS],
-    total: Counts,
-    current: u8,
     /// When the current bucket began.
     started: Instant,
-    /// Width of a bucket in nanoseconds, at least a millisecond. In its type, so that firmware links
-    /// no panic for a division by zero.
+    total: Counts,
+    current: u8,
     width: NonZeroU64,
 }
 
 impl TimeWindow {
-    const fn new(span: Duration, now: Instant) -> Self {
-        const EMPTY: Counts = Counts {
-            calls: 0,
-            failed: 0,
-            slow: 0,
-        };
-        Self {
-            buckets: [EMPTY; BUCKETS],
-            total: EMPTY,
-            current: 0,
-            started: now,
-            width: match NonZeroU64::new(nanos(span) / BUCKETS as u64) {
-                Some(width) => width,
-                // The configuration's check refuses so short a span.
-                None => NonZeroU64::MIN,
-            },
+    fn add(&mut self, buckets: &mut [Counts], more: Counts) {
+        if let Some(bucket) = buckets.get_mut(usize::from(self.current)) {
+            bucket.add(more);
         }
-    }
-
-    fn record(&mut self, now: Instant, failed: bool, slow: bool) {
-        self.advance(now);
-        let bucket = &mut self.buckets[usize::from(self.current) % BUCKETS];
-        for counts in [bucket, &mut self.total] {
-            counts.calls = counts.calls.saturating_add(1);
-            counts.failed = counts.failed.saturating_add(u32::from(failed));
-            counts.slow = counts.slow.saturating_add(u32::from(slow));
-        }
+        self.total.add(more);
     }
 
     /// Leaves the buckets that are older than the span.
-    fn advance(&mut self, now: Instant) {
+    fn advance(&mut self, buckets: &mut [Counts], now: Instant) {
         let elapsed = nanos(now.saturating_duration_since(self.started));
         let passed = elapsed / self.width;
         if passed == 0 {
             return;
         }
         for _ in 0..passed.min(BUCKETS as u64) {
-            self.current = if usize::from(self.current) + 1 == BUCKETS {
+            self.current = if usize::from(self.current) + 1 >= BUCKETS {
                 0
             } else {
                 self.current + 1
             };
-            let old = core::mem::take(&mut self.buckets[usize::from(self.current) % BUCKETS]);
-            self.total.calls = self.total.calls.saturating_sub(old.calls);
-            self.total.failed = self.total.failed.saturating_sub(old.failed);
-            self.total.slow = self.total.slow.saturating_sub(old.slow);
+            if let Some(bucket) = buckets.get_mut(usize::from(self.current)) {
+                self.total.take_off(core::mem::take(bucket));
+            }
         }
         self.started = now.saturating_sub(Duration::from_nanos(elapsed % self.width));
     }
@@ -332,56 +386,73 @@ impl TimeWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::breaker::{BreakerConfig, WindowKind};
+
+    fn rules(window: WindowKind) -> BreakerRules {
+        BreakerRules::new(BreakerConfig {
+            window,
+            min_calls: 1,
+            ..BreakerConfig::DEFAULT
+        })
+        .unwrap()
+    }
+
+    fn counts(calls: u32, failed: u32, slow: u32) -> Counts {
+        Counts { calls, failed, slow }
+    }
 
     #[test]
     fn a_call_window_forgets_what_is_older_than_its_size() {
-        let mut window = Window::new(WindowKind::Calls(3), Instant::ZERO);
+        let mut window = Window::new(&rules(WindowKind::Calls(3)), Instant::ZERO);
         for failed in [true, true, false, false] {
-            window.record(Instant::ZERO, failed, false);
+            window.record(&mut [], Instant::ZERO, failed, false);
         }
-        assert_eq!(
-            window.counts(),
-            Counts {
-                calls: 3,
-                failed: 1,
-                slow: 0
+        assert_eq!(window.counts(), counts(3, 1, 0));
+        window.record(&mut [], Instant::ZERO, false, true);
+        assert_eq!(window.counts(), counts(3, 0, 1));
+    }
+
+    /// Every size, every place, every number of good results: as if they had been recorded.
+    #[test]
+    fn passing_over_good_results_is_recording_them() {
+        let (sizes, step): (&[u8], _) = if cfg!(miri) {
+            (&[3, 65], 40)
+        } else {
+            (&[1, 2, 3, 63, 64, 65, 127, 128], 1)
+        };
+        for &size in sizes {
+            let rules = rules(WindowKind::Calls(size));
+            for before in (0..=2 * u16::from(size)).step_by(step) {
+                let mut window = Window::new(&rules, Instant::ZERO);
+                for call in 0..before {
+                    window.record(&mut [], Instant::ZERO, call % 3 == 0, call % 5 == 0);
+                }
+                let mut recorded = window.clone();
+                for good in 0..=u16::from(size) + 1 {
+                    let mut passed = window.clone();
+                    passed.pass(&mut [], good);
+                    assert_eq!(passed.counts(), recorded.counts());
+                    if good < size.into() {
+                        assert_eq!(passed, recorded, "{good} after {before} of {size}");
+                    }
+                    recorded.record(&mut [], Instant::ZERO, false, false);
+                }
             }
-        );
-        window.record(Instant::ZERO, false, true);
-        assert_eq!(
-            window.counts(),
-            Counts {
-                calls: 3,
-                failed: 0,
-                slow: 1
-            }
-        );
+        }
     }
 
     #[test]
     fn a_time_window_forgets_bucket_by_bucket() {
         let at = |ms: u64| Instant::from_nanos(ms * 1_000_000);
-        let mut window = Window::new(WindowKind::Time(Duration::from_secs(1)), at(0));
-        window.record(at(0), true, false);
-        window.record(at(950), true, false);
+        let rules = rules(WindowKind::Time(Duration::from_secs(1)));
+        let mut buckets = [Counts::NONE; BUCKETS];
+        let mut window = Window::new(&rules, at(0));
+        window.record(&mut buckets, at(0), true, false);
+        window.record(&mut buckets, at(950), true, false);
         assert_eq!(window.counts().failed, 2);
-        window.record(at(1_000), false, false);
-        assert_eq!(
-            window.counts(),
-            Counts {
-                calls: 2,
-                failed: 1,
-                slow: 0
-            }
-        );
-        window.record(at(60_000), false, false);
-        assert_eq!(
-            window.counts(),
-            Counts {
-                calls: 1,
-                failed: 0,
-                slow: 0
-            }
-        );
+        window.record(&mut buckets, at(1_000), false, false);
+        assert_eq!(window.counts(), counts(2, 1, 0));
+        window.record(&mut buckets, at(60_000), false, false);
+        assert_eq!(window.counts(), counts(1, 0, 0));
     }
 }

@@ -49,11 +49,15 @@
 
 pub mod gradient2;
 mod snapshot;
+#[cfg(target_has_atomic = "64")]
+mod words;
 
 use core::time::Duration;
 
 use self::gradient2::{Gradient2Config, Gradient2State};
 pub use self::snapshot::LimitSnapshot;
+#[cfg(target_has_atomic = "64")]
+pub(super) use self::words::LIMIT_WORDS;
 use crate::{ConfigError, PerMille};
 
 /// Which algorithm decides the limit, and from which numbers.

@@ -15,7 +15,7 @@
 //! - What was done under a slot is seen by the thread that takes it next (acquire, release).
 //! - [`set_limit`](SharedBulkhead::set_limit) never blocks: with a lower limit calls in flight keep
 //!   their slots, and new ones are refused until enough have come back.
-//! - A lost race is tried again; some thread has always succeeded, so that all together progress.
+//! - A lost race is tried again after a pause; some thread has always succeeded, so that all together progress.
 //!
 //! There are no defaults: a limit is chosen per dependency. Exists where the target has 32-bit
 //! atomic words.
@@ -37,10 +37,11 @@
 //!
 //! Source: the counting semaphore (Dijkstra, EWD 74), its non-blocking half.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::BulkheadConfig;
 use crate::ConfigError;
+use crate::sync::{atomic::AtomicU32, back_off};
 
 /// The right to be in flight. Not `Copy`: it is given back once, to the bulkhead it came from.
 #[must_use]
@@ -90,10 +91,11 @@ impl SharedBulkhead {
             let taken =
                 self.in_flight
                     .compare_exchange_weak(seen, seen + 1, Ordering::Acquire, Ordering::Relaxed);
-            match taken {
-                Ok(_) => return Some(SharedSlot(())),
-                Err(current) => seen = current,
+            if taken.is_ok() {
+                return Some(SharedSlot(()));
             }
+            back_off();
+            seen = self.in_flight.load(Ordering::Relaxed);
         }
         None
     }
@@ -101,16 +103,22 @@ impl SharedBulkhead {
     /// Gives a slot back.
     pub fn release(&self, slot: SharedSlot) {
         let SharedSlot(()) = slot;
+        self.release_lost();
+    }
+
+    /// Gives back the slot of a call that is gone, and its slot with it.
+    pub(crate) fn release_lost(&self) {
         let mut seen = self.in_flight.load(Ordering::Relaxed);
         // A slot of another bulkhead must not make the count wrap.
         while let Some(less) = seen.checked_sub(1) {
             let given =
                 self.in_flight
                     .compare_exchange_weak(seen, less, Ordering::Release, Ordering::Relaxed);
-            match given {
-                Ok(_) => return,
-                Err(current) => seen = current,
+            if given.is_ok() {
+                return;
             }
+            back_off();
+            seen = self.in_flight.load(Ordering::Relaxed);
         }
     }
 

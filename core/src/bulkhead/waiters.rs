@@ -35,6 +35,10 @@
 //! - A clock that steps back moves the deadlines in line with it, see [`time`](crate::time).
 //!
 //! # Driving it
+//! It belongs to one owner; threads share it behind a lock of theirs, since who waits has to be
+//! woken, and only the caller knows how. Who does not wait needs no lock: [`shared`](super::shared)
+//! and [`adaptive`](super::adaptive).
+//!
 //! After each [`release`](WaitingBulkhead::release), [`cancel`](WaitingBulkhead::cancel) and
 //! [`handle_timeout`](WaitingBulkhead::handle_timeout) the first
 //! [`ready`](WaitingBulkhead::ready) waiters can poll with success; wake them. Call `handle_timeout`
@@ -151,6 +155,22 @@ pub enum Released {
     Neutral,
     /// It ran into a timeout, or the dependency refused it for overload.
     Dropped,
+}
+
+impl Released {
+    /// What the limit learns from a call whose slot was held for so long.
+    pub(super) const fn sample(self, in_flight: u32, held: Duration) -> Option<Sample> {
+        let (took, dropped) = match self {
+            Self::Success { took } => (took, false),
+            Self::Dropped => (held, true),
+            Self::Neutral => return None,
+        };
+        Some(Sample {
+            in_flight,
+            took,
+            dropped,
+        })
+    }
 }
 
 /// A place in line. Not `Copy`: it is polled until it is answered, or cancelled.
@@ -315,17 +335,9 @@ impl<const N: usize> WaitingBulkhead<N> {
             Some(hold) if held >= hold => hold + (held - hold) / 8,
             Some(hold) => hold - (hold - held) / 8,
         });
-        let (took, dropped) = match released {
-            Released::Success { took } => (took, false),
-            Released::Dropped => (Duration::from_nanos(held), true),
-            Released::Neutral => return,
-        };
-        let in_flight = slot.in_flight;
-        self.limit.on_sample(Sample {
-            in_flight,
-            took,
-            dropped,
-        });
+        if let Some(sample) = released.sample(slot.in_flight, Duration::from_nanos(held)) {
+            self.limit.on_sample(sample);
+        }
     }
 
     /// Starts over with another limit. Calls in flight keep their slots, waiters their places.

@@ -4,10 +4,12 @@ use core::time::Duration;
 
 use rand_core::Rng;
 
-use super::{Admission, Guard, GuardConfig, OnLimit, Outcome, Verdict};
+use super::gates::Gates;
+use super::{OnLimit, Outcome, Policies, Verdict};
+use crate::breaker;
 use crate::event::{Event, Observer};
 use crate::fault::FaultKind;
-use crate::retry::{Bounds, Decision, Failure, Receipt, Retry, StopReason, fits};
+use crate::retry::{Bounds, Decision, Failure, Receipt, Retry, StopReason};
 use crate::time::{Instant, LastSeen};
 
 /// What to do next.
@@ -32,8 +34,9 @@ pub enum Step {
 pub struct Permit {
     number: u32,
     started: Instant,
-    timeout: Option<Duration>,
-    admission: Admission,
+    /// When it has to be over; [`Instant::MAX`] where nothing says.
+    ends: Instant,
+    admitted: breaker::Permit,
 }
 
 impl Permit {
@@ -47,7 +50,10 @@ impl Permit {
     /// deadline, whichever is less. `None` where there is neither.
     #[must_use]
     pub const fn timeout(&self) -> Option<Duration> {
-        self.timeout
+        match self.ends {
+            Instant::MAX => None,
+            ends => Some(ends.saturating_duration_since(self.started)),
+        }
     }
 
     /// When the attempt started.
@@ -57,14 +63,16 @@ impl Permit {
     }
 }
 
-/// One call under way, apart from its guard: see [`Guard::begin_detached`].
+/// One call under way, apart from its guard: see [`Guard::begin_detached`](super::Guard::begin_detached).
 #[derive(Debug)]
 pub struct CallState {
     phase: Phase,
     began: Instant,
-    deadline: Option<Instant>,
+    /// [`Instant::MAX`] where there is none.
+    deadline: Instant,
     idempotent: bool,
-    retry: Retry,
+    /// Of use from the first failure on.
+    retry: Option<Retry>,
     /// What the attempt due or in flight has cost the retry budget.
     receipt: Option<Receipt>,
     attempts: u32,
@@ -77,27 +85,26 @@ pub struct CallState {
 enum Phase {
     /// The next attempt is due at this instant.
     Due { at: Instant },
-    /// An attempt has been handed out.
-    InFlight { timeout_at: Option<Instant> },
+    /// An attempt has been handed out. [`Instant::MAX`] where it has no timeout.
+    InFlight { timeout_at: Instant },
     /// The last attempt failed and nobody has asked yet what follows: that takes a draw.
     Failed(Failure),
-    /// Over.
+    /// Over, with success. Apart, since to copy a verdict costs more than the rest of the poll.
+    Succeeded,
+    /// Over, without.
     Done(Verdict),
 }
 
 impl CallState {
-    pub(super) fn new(config: &GuardConfig, now: Instant, deadline: Option<Instant>) -> Self {
-        let own = config.deadline.map(|span| now.saturating_add(span));
-        let deadline = match (own, deadline) {
-            (Some(own), Some(given)) => Some(own.min(given)),
-            (one, other) => one.or(other),
-        };
+    #[inline]
+    pub(super) fn new(policies: &Policies, now: Instant, deadline: Option<Instant>) -> Self {
+        let own = now.saturating_add_nanos(policies.deadline);
         Self {
             phase: Phase::Due { at: now },
             began: now,
-            deadline,
-            idempotent: config.idempotent,
-            retry: Retry::new(&config.retry),
+            deadline: own.min(deadline.unwrap_or(Instant::MAX)),
+            idempotent: policies.idempotent,
+            retry: None,
             receipt: None,
             attempts: 0,
             fault: None,
@@ -111,10 +118,13 @@ impl CallState {
         self.attempts
     }
 
-    /// When the call has to be over.
+    /// When the call has to be over. The end of the clock's range is no deadline.
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        match self.deadline {
+            Instant::MAX => None,
+            deadline => Some(deadline),
+        }
     }
 
     /// When the call began.
@@ -129,23 +139,61 @@ impl CallState {
     }
 
     /// What to do at `now`. One draw per retry decision.
-    pub fn poll<O: Observer, R: Rng + ?Sized>(
+    ///
+    /// `guard` is the one it was begun with: `&mut Guard`, or `&SharedGuard`.
+    #[inline]
+    pub fn poll<G: Gates, R: Rng + ?Sized>(&mut self, mut guard: G, now: Instant, rng: &mut R) -> Step {
+        self.step(&mut guard, now, rng)
+    }
+
+    // Inlined, the state of a call that goes well stays in registers.
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(clippy::inline_always, reason = "half of a call's time")
+    )]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn step<G: Gates, R: Rng + ?Sized>(&mut self, gates: &mut G, now: Instant, rng: &mut R) -> Step {
+        if let Phase::Succeeded = self.phase {
+            return Step::Done(Verdict::Succeeded);
+        }
+        if SHORT_WAY
+            && self.is_first_attempt(now)
+            && gates.policies().fits(now, self.deadline)
+            && let Some(admitted) = gates.admit_quickly(now)
+        {
+            self.last_seen = LastSeen::at(now);
+            return self.send(gates, now, admitted);
+        }
+        self.step_otherwise(gates, now, rng)
+    }
+
+    /// Whether nothing has happened yet, and now something may.
+    #[inline]
+    fn is_first_attempt(&self, now: Instant) -> bool {
+        matches!(self.phase, Phase::Due { at } if now >= at)
+            && self.attempts == 0
+            && now >= self.last_seen.last()
+    }
+
+    /// Whatever is not a first attempt that every gate admits.
+    #[cold]
+    fn step_otherwise<G: Gates, R: Rng + ?Sized>(
         &mut self,
-        guard: &mut Guard<O>,
+        gates: &mut G,
         now: Instant,
         rng: &mut R,
     ) -> Step {
         self.observe(now);
         if let Phase::Failed(failure) = self.phase {
-            self.decide(guard, now, failure, rng);
+            self.decide(gates, now, failure, rng);
         }
         match self.phase {
             Phase::Due { at } if now < at => Step::Wait { until: at },
-            Phase::Due { .. } => self.attempt(guard, now),
+            Phase::Due { .. } => self.attempt(gates, now),
             // Only an outcome moves it on: past its timeout there is no instant to name.
-            Phase::InFlight { timeout_at } => Step::Wait {
-                until: timeout_at.filter(|&at| at > now).unwrap_or(Instant::MAX),
-            },
+            Phase::InFlight { timeout_at } if timeout_at > now => Step::Wait { until: timeout_at },
+            Phase::InFlight { .. } => Step::Wait { until: Instant::MAX },
+            Phase::Succeeded => Step::Done(Verdict::Succeeded),
             Phase::Done(verdict) => Step::Done(verdict),
             // `decide` leaves another phase behind.
             Phase::Failed(_) => Step::Wait { until: now },
@@ -153,44 +201,53 @@ impl CallState {
     }
 
     /// Reports what became of the attempt.
-    pub fn on_outcome<O: Observer>(
-        &mut self,
-        guard: &mut Guard<O>,
-        now: Instant,
-        permit: Permit,
-        outcome: Outcome,
-    ) {
+    #[inline]
+    pub fn on_outcome<G: Gates>(&mut self, mut guard: G, now: Instant, permit: Permit, outcome: Outcome) {
+        self.settle(&mut guard, now, permit, outcome);
+    }
+
+    #[inline]
+    fn settle<G: Gates>(&mut self, gates: &mut G, now: Instant, permit: Permit, outcome: Outcome) {
         self.observe(now);
-        let took = now.saturating_duration_since(permit.started);
-        let failure = match outcome {
-            Outcome::Success | Outcome::Neutral => None,
-            Outcome::Failure(failure) => Some(failure),
-            Outcome::Lost => Some(Failure {
-                kind: FaultKind::Unknown,
-                retry_after: None,
-            }),
-        };
-        let fault = failure.map(|failure| failure.kind);
         let number = permit.number;
-        guard
-            .observer
-            .on_event(now, &Event::AttemptEnded { number, fault, took });
-        guard.settle(now, permit.admission, outcome, took);
+        let failure = outcome.failure();
+        gates.observer().on_event(
+            now,
+            &Event::AttemptEnded {
+                number,
+                fault: failure.map(|failure| failure.kind),
+                took: now.saturating_duration_since(permit.started),
+            },
+        );
+        gates.settle(now, permit.started, permit.admitted, outcome);
+        if outcome == Outcome::Success && number == 1 && matches!(self.phase, Phase::InFlight { .. }) {
+            gates.on_first_success();
+            return self.over(gates, now, Verdict::Succeeded);
+        }
+        self.book(gates, now, number, outcome);
+    }
+
+    /// Every outcome but success at once.
+    #[cold]
+    fn book<G: Gates>(&mut self, gates: &mut G, now: Instant, number: u32, outcome: Outcome) {
         let receipt = self.receipt.take();
-        if let Some(failure) = failure {
+        if let Some(failure) = outcome.failure() {
             // The attempt was sent: what it cost is spent. A call that was given up meanwhile
             // stays over.
-            if !matches!(self.phase, Phase::Done(_)) {
-                self.fault = fault;
+            if let Some(receipt) = receipt {
+                gates.on_retry_failure(receipt);
+            }
+            if !self.is_over() {
+                self.fault = Some(failure.kind);
                 self.phase = Phase::Failed(failure);
             }
             return;
         }
         let success = outcome == Outcome::Success;
         match receipt {
-            Some(receipt) if success => guard.budget.on_retry_success(receipt),
-            Some(receipt) => guard.budget.refund(receipt),
-            None if success && number == 1 => guard.budget.on_first_success(),
+            Some(receipt) if success => gates.on_retry_success(receipt),
+            Some(receipt) => gates.refund(receipt),
+            None if success && number == 1 => gates.on_first_success(),
             None => {}
         }
         let verdict = if success {
@@ -198,165 +255,210 @@ impl CallState {
         } else {
             Verdict::Cancelled
         };
-        self.end(guard, now, verdict);
+        self.end(gates, now, verdict);
     }
 
     /// Gives the call up. An attempt in flight is settled with its permit, by
     /// [`Outcome::Neutral`] or [`Outcome::Lost`].
-    pub fn cancel<O: Observer>(&mut self, guard: &mut Guard<O>, now: Instant) {
+    pub fn cancel<G: Gates>(&mut self, mut guard: G, now: Instant) {
         self.observe(now);
-        self.end(guard, now, Verdict::Cancelled);
+        self.end(&mut guard, now, Verdict::Cancelled);
+    }
+
+    /// Its permit is gone and can no longer be settled.
+    pub(super) fn abandon<G: Gates>(&mut self, gates: &mut G) {
+        if let Phase::InFlight { .. } = self.phase {
+            gates.release_lost();
+        }
+        let now = self.last_seen.last();
+        self.end(gates, now, Verdict::Cancelled);
+    }
+
+    /// Whether it needs no [`abandon`](Self::abandon).
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Succeeded | Phase::Done(_))
     }
 
     /// Admits the next attempt, or ends the call, or waits for a permit.
-    fn attempt<O: Observer>(&mut self, guard: &mut Guard<O>, now: Instant) -> Step {
-        if !fits(now, guard.config.retry.min_attempt, self.deadline) {
-            return self.stop(guard, now, StopReason::Deadline);
+    fn attempt<G: Gates>(&mut self, gates: &mut G, now: Instant) -> Step {
+        let policies = gates.policies();
+        if !policies.fits(now, self.deadline) {
+            return self.stop(gates, now, StopReason::Deadline);
         }
-        let admission = match guard.admit(now) {
-            Ok(admission) => admission,
-            Err(StopReason::RateLimit { not_before: Some(at) })
-                if guard.config.on_limit == OnLimit::Wait
-                    && fits(at, guard.config.retry.min_attempt, self.deadline)
-                    && !self.retry.too_late(at, &guard.config.retry) =>
-            {
-                self.phase = Phase::Due { at };
-                guard
-                    .observer
-                    .on_event(now, &Event::WaitingForLimit { until: at });
-                return Step::Wait { until: at };
-            }
-            Err(refused) => return self.stop(guard, now, refused),
-        };
+        if self.too_late(now, policies) {
+            // It was due in time and is polled too late.
+            return self.stop(gates, now, StopReason::GaveUp);
+        }
+        match gates.admit(now) {
+            Ok(admitted) => self.send(gates, now, admitted),
+            Err(refused) => self.on_refusal(gates, now, refused),
+        }
+    }
+
+    /// Whether an attempt at `at` is later than the policy tries again.
+    fn too_late(&self, at: Instant, policies: &Policies) -> bool {
+        let retry = self.retry.as_ref();
+        retry.is_some_and(|retry| retry.too_late(at, &policies.retry))
+    }
+
+    /// Hands an admitted attempt out.
+    #[inline]
+    fn send<G: Gates>(&mut self, gates: &mut G, now: Instant, admitted: breaker::Permit) -> Step {
+        let timeout_at = now.saturating_add_nanos(gates.policies().attempt_timeout);
+        let ends = timeout_at.min(self.deadline);
+        // A policy has at most 1 000.
         self.attempts = self.attempts.saturating_add(1);
-        let left = self
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(now));
-        let timeout = match (guard.config.attempt_timeout, left) {
-            (Some(timeout), Some(left)) => Some(timeout.min(left)),
-            (one, other) => one.or(other),
-        };
-        self.phase = Phase::InFlight {
-            timeout_at: timeout.map(|span| now.saturating_add(span)),
-        };
-        guard.observer.on_event(
-            now,
-            &Event::AttemptStarted {
-                number: self.attempts,
-            },
-        );
+        self.phase = Phase::InFlight { timeout_at: ends };
+        let number = self.attempts;
+        gates.observer().on_event(now, &Event::AttemptStarted { number });
         Step::Attempt(Permit {
-            number: self.attempts,
+            number,
             started: now,
-            timeout,
-            admission,
+            ends,
+            admitted,
         })
     }
 
+    /// A gate said no.
+    #[cold]
+    fn on_refusal<G: Gates>(&mut self, gates: &mut G, now: Instant, refused: StopReason) -> Step {
+        let policies = gates.policies();
+        if let StopReason::RateLimit { not_before: Some(at) } = refused
+            && policies.on_limit == OnLimit::Wait
+            && policies.fits(at, self.deadline)
+            && !self.too_late(at, policies)
+        {
+            self.phase = Phase::Due { at };
+            gates
+                .observer()
+                .on_event(now, &Event::WaitingForLimit { until: at });
+            return Step::Wait { until: at };
+        }
+        self.stop(gates, now, refused)
+    }
+
     /// Decides what follows a failure.
-    fn decide<O: Observer, R: Rng + ?Sized>(
+    fn decide<G: Gates, R: Rng + ?Sized>(
         &mut self,
-        guard: &mut Guard<O>,
+        gates: &mut G,
         now: Instant,
         failure: Failure,
         rng: &mut R,
     ) {
         let bounds = Bounds {
-            deadline: self.deadline,
+            deadline: self.deadline(),
             idempotent: self.idempotent,
         };
-        match self
-            .retry
-            .on_failure(now, failure, &guard.config.retry, bounds, &mut guard.budget, rng)
-        {
+        match gates.on_failure(now, &mut self.retry, failure, bounds, rng) {
             Decision::RetryAt(at, receipt) => {
                 self.receipt = receipt;
                 self.phase = Phase::Due { at };
                 let number = self.attempts.saturating_add(1);
-                guard.observer.on_event(
-                    now,
-                    &Event::RetryScheduled {
-                        number,
-                        at,
-                        fault: failure.kind,
-                    },
-                );
+                let fault = failure.kind;
+                gates
+                    .observer()
+                    .on_event(now, &Event::RetryScheduled { number, at, fault });
             }
             Decision::Stop(reason) => {
-                let _ = self.stop(guard, now, reason);
+                let _ = self.stop(gates, now, reason);
             }
         }
     }
 
-    fn stop<O: Observer>(&mut self, guard: &mut Guard<O>, now: Instant, reason: StopReason) -> Step {
+    #[cold]
+    fn stop<G: Gates>(&mut self, gates: &mut G, now: Instant, reason: StopReason) -> Step {
         let verdict = Verdict::Stopped {
             reason,
             fault: self.fault,
         };
-        self.end(guard, now, verdict);
+        self.end(gates, now, verdict);
         Step::Done(verdict)
     }
 
-    fn end<O: Observer>(&mut self, guard: &mut Guard<O>, now: Instant, verdict: Verdict) {
-        if let Phase::Done(_) = self.phase {
+    fn end<G: Gates>(&mut self, gates: &mut G, now: Instant, verdict: Verdict) {
+        if self.is_over() {
             return;
         }
         // A retry that is paid for and not sent. One in flight is paid for until its outcome.
         if !matches!(self.phase, Phase::InFlight { .. })
             && let Some(receipt) = self.receipt.take()
         {
-            guard.budget.refund(receipt);
+            gates.refund(receipt);
         }
-        self.phase = Phase::Done(verdict);
-        let took = now.saturating_duration_since(self.began);
-        guard.observer.on_event(
+        self.over(gates, now, verdict);
+    }
+
+    #[inline]
+    fn over<G: Gates>(&mut self, gates: &mut G, now: Instant, verdict: Verdict) {
+        self.phase = match verdict {
+            Verdict::Succeeded => Phase::Succeeded,
+            Verdict::Stopped { .. } | Verdict::Cancelled => Phase::Done(verdict),
+        };
+        gates.on_end();
+        gates.observer().on_event(
             now,
             &Event::CallEnded {
                 verdict,
                 attempts: self.attempts,
-                took,
+                took: now.saturating_duration_since(self.began),
             },
         );
     }
 
-    /// Keeps what is remembered in step with a clock that went back: see [`crate::time`].
+    #[inline]
     fn observe(&mut self, now: Instant) {
-        let Some(step) = self.last_seen.observe(now) else {
-            return;
-        };
+        if let Some(step) = self.last_seen.observe(now) {
+            self.rebase(step);
+        }
+    }
+
+    /// Keeps what is remembered in step with a clock that went back: see [`crate::time`].
+    #[cold]
+    fn rebase(&mut self, step: Duration) {
         self.began = self.began.saturating_sub(step);
-        self.deadline = self.deadline.map(|deadline| deadline.saturating_sub(step));
-        self.retry.rebase(step);
+        if let Some(retry) = &mut self.retry {
+            retry.rebase(step);
+        }
+        let back = |at: &mut Instant| {
+            if *at != Instant::MAX {
+                *at = at.saturating_sub(step);
+            }
+        };
+        back(&mut self.deadline);
         match &mut self.phase {
-            Phase::Due { at } | Phase::InFlight { timeout_at: Some(at) } => *at = at.saturating_sub(step),
-            Phase::InFlight { timeout_at: None } | Phase::Failed(_) | Phase::Done(_) => {}
+            Phase::Due { at } | Phase::InFlight { timeout_at: at } => back(at),
+            Phase::Failed(_) | Phase::Succeeded | Phase::Done(_) => {}
         }
     }
 }
 
-/// One call under way, together with its guard: see [`Guard::begin`].
+/// One call under way, together with its guard: see [`Guard::begin`](super::Guard::begin) and
+/// [`SharedGuard::begin`](super::SharedGuard::begin).
 ///
 /// Dropped before it is done, it is cancelled; an attempt still in flight is lost, and its slot in
 /// the bulkhead free again.
 #[derive(Debug)]
-pub struct Call<'g, O: Observer = ()> {
-    guard: &'g mut Guard<O>,
+pub struct Call<G: Gates> {
+    gates: G,
     state: CallState,
 }
 
-impl<'g, O: Observer> Call<'g, O> {
-    pub(super) const fn new(guard: &'g mut Guard<O>, state: CallState) -> Self {
-        Self { guard, state }
+impl<G: Gates> Call<G> {
+    #[inline]
+    pub(super) const fn new(gates: G, state: CallState) -> Self {
+        Self { gates, state }
     }
 
     /// What to do at `now`. One draw per retry decision.
+    #[inline]
     pub fn poll<R: Rng + ?Sized>(&mut self, now: Instant, rng: &mut R) -> Step {
-        self.state.poll(self.guard, now, rng)
+        self.state.step(&mut self.gates, now, rng)
     }
 
     /// Reports what became of the attempt.
+    #[inline]
     pub fn on_outcome(&mut self, now: Instant, permit: Permit, outcome: Outcome) {
-        self.state.on_outcome(self.guard, now, permit, outcome);
+        self.state.settle(&mut self.gates, now, permit, outcome);
     }
 
     /// The call apart from its guard, for questions.
@@ -366,13 +468,16 @@ impl<'g, O: Observer> Call<'g, O> {
     }
 }
 
-impl<O: Observer> Drop for Call<'_, O> {
+impl<G: Gates> Drop for Call<G> {
+    #[inline]
     fn drop(&mut self) {
-        // Its permit can no longer be settled. Where it is a probe, the probe has a deadline.
-        if let Phase::InFlight { .. } = self.state.phase {
-            self.guard.bulkhead.release_lost();
+        if !self.state.is_over() {
+            // Its permit can no longer be settled. Where it is a probe, the probe has a deadline.
+            self.state.abandon(&mut self.gates);
         }
-        let now = self.state.last_seen.last();
-        self.state.cancel(self.guard, now);
     }
 }
+
+/// Whether a first attempt that every gate admits has a way of its own: for speed. Small targets have
+/// flash to save, and the long way says the same.
+const SHORT_WAY: bool = cfg!(target_pointer_width = "64");

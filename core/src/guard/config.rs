@@ -39,9 +39,9 @@ pub struct GuardConfig {
     pub bulkhead: BulkheadConfig,
     /// Whether, and how, outcomes count as evidence for the target's health.
     pub health: Option<MonitorConfig>,
-    /// How long a call may take in all, waits included.
+    /// How long a call may take in all, waits included; more than zero.
     pub deadline: Option<Duration>,
-    /// How long one attempt may take. The adapter enforces it: [`Permit::timeout`](super::Permit::timeout).
+    /// How long one attempt may take; more than zero. The adapter enforces it: [`Permit::timeout`](super::Permit::timeout).
     pub attempt_timeout: Option<Duration>,
     /// Whether doing it twice is the same as doing it once: if not, an attempt that was sent and
     /// not answered is not repeated.

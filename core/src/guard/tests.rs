@@ -1,5 +1,6 @@
 //! What each step does to a call in each phase.
 
+use core::time::Duration;
 use std::cell::RefCell;
 use std::format;
 use std::string::String;
@@ -8,9 +9,11 @@ use std::vec::Vec;
 
 use super::*;
 use crate::draw::SplitMix64;
+use crate::event::{Event, Observer};
 use crate::rate_limit::Quota;
 use crate::retry::{BudgetConfig, Jitter, RetryPolicy};
 use crate::tests::{row, table};
+use crate::time::Instant;
 
 /// The names of the events, in their order.
 #[derive(Default)]
@@ -100,7 +103,7 @@ impl<'n> Setting<'n> {
     fn reach(mut self, phase: usize) -> Self {
         if phase == 4 {
             // Somebody else has taken the permits.
-            let _ = self.guard.limiter.check(self.now, 2);
+            self.guard.spend_permits(self.now, 2);
         }
         if phase >= 1 {
             let _ = self.poll();

@@ -19,6 +19,7 @@
 //! - A breaker that is not closed turns nothing off: it makes its target degraded at most. A target
 //!   that flaps is degraded, so that its features do not flap with it.
 //! - Every change is told once, with the target that is the reason and its health.
+//! - Across a restart it goes on where it was ([`DegradedMode::restore`]).
 //! - At most 64 features; each names targets by their index, known when the mode is built.
 //!
 //! There are no defaults: which feature needs what is the product's to say.
@@ -56,6 +57,7 @@
 use super::Health;
 use super::summary::Target;
 use crate::ConfigError;
+use crate::snapshot::{RestoreError, VERSION};
 use crate::time::Instant;
 
 /// Something that can be switched off, and what it needs.
@@ -178,6 +180,90 @@ impl<'a> DegradedMode<'a> {
     }
 }
 
+impl<'a> DegradedMode<'a> {
+    /// The state.
+    pub fn snapshot(&self) -> DegradedSnapshot {
+        DegradedSnapshot {
+            version: VERSION,
+            features: count(self.features),
+            off: self.off,
+        }
+    }
+
+    /// The mode that the snapshot was taken of: what was off is off, and is told when it comes on.
+    ///
+    /// The features have to be those of before, in their order: bits have no names.
+    ///
+    /// ```
+    /// use crossbridge_core::health::degraded::{DegradedMode, DegradedSnapshot, Feature};
+    ///
+    /// const FEATURES: &[Feature] = &[Feature { name: "reports", needs: &[0] }];
+    /// let taken = DegradedSnapshot { version: 1, features: 1, off: 0b1 };
+    /// let mode = DegradedMode::restore(FEATURES, 1, &taken)?;
+    /// assert!(!mode.is_on("reports"));
+    /// assert_eq!(mode.snapshot(), taken);
+    ///
+    /// let broken = DegradedSnapshot { off: 0b10, ..taken };
+    /// let refused = DegradedMode::restore(FEATURES, 1, &broken).unwrap_err();
+    /// assert_eq!(refused.to_string(), "snapshot: off is 2, expected no more bits than features");
+    /// # Ok::<(), crossbridge_core::snapshot::RestoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Another version, another number of features, a bit for none of them; or what
+    /// [`new`](Self::new) refuses (field `config`).
+    pub fn restore(
+        features: &'a [Feature<'a>],
+        targets: u16,
+        from: &DegradedSnapshot,
+    ) -> Result<Self, RestoreError> {
+        RestoreError::check_version(from.version)?;
+        let Ok(mode) = Self::new(features, targets) else {
+            return Err(RestoreError {
+                field: "config",
+                found: 0,
+                expected: "features that a new mode accepts",
+            });
+        };
+        let found = from.features;
+        RestoreError::unless(
+            found == count(features),
+            "features",
+            found.into(),
+            "as many as there are",
+        )?;
+        let known = features
+            .iter()
+            .enumerate()
+            .fold(0, |bits, (index, _)| bits | 1 << index);
+        RestoreError::unless(
+            from.off & !known == 0,
+            "off",
+            from.off,
+            "no more bits than features",
+        )?;
+        Ok(Self {
+            off: from.off,
+            ..mode
+        })
+    }
+}
+
+/// The state of a [`DegradedMode`].
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub struct DegradedSnapshot {
+    /// Version of this form.
+    pub version: u32,
+    /// How many features there are, at most 64.
+    pub features: u8,
+    /// One bit per feature, the first is the lowest, set while it is off.
+    pub off: u64,
+}
+
 /// What one [`update`](DegradedMode::update) switched, in the order of the features. The switching
 /// is done; dropping this loses the report alone.
 #[derive(Clone, Debug)]
@@ -222,6 +308,11 @@ fn evidence(feature: &Feature<'_>, targets: &[Target]) -> Option<Why> {
         }
     }
     (!unknown).then_some(Why::Answering { degraded })
+}
+
+/// At most 64.
+fn count(features: &[Feature<'_>]) -> u8 {
+    u8::try_from(features.len()).unwrap_or(u8::MAX)
 }
 
 const MOST_FEATURES: usize = 64;

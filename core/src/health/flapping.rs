@@ -50,6 +50,7 @@
 //! Source: nagioscore, `base/flapping.c` and `include/defaults.h`. Nagios silences its
 //! notifications while a service flaps and goes on showing its state; here the state is held.
 
+use crate::snapshot::{RestoreError, VERSION};
 use crate::{ConfigError, PerMille};
 
 /// When a target begins to flap, and when it has stopped.
@@ -161,25 +162,96 @@ impl Flapping {
         }
     }
 
+    /// Whether one more result that leaves the target up would change nothing.
+    pub(super) const fn is_all_up(&self) -> bool {
+        self.history == HISTORY && self.results == RESULTS && !self.flapping
+    }
+
     /// At most [`FULL`].
     const fn weighted_changes(&self) -> u32 {
-        let mut changes = self.history ^ (self.history >> 1);
-        let (mut sum, mut weight, mut left) = (0, NEWEST, self.results);
-        // A target that does not change costs no loop.
-        while left > 1 && changes != 0 {
-            sum += (changes & 1) * weight;
-            changes >>= 1;
-            weight -= STEP;
-            left -= 1;
+        // The oldest result follows on none.
+        let pairs = (1 << self.results.saturating_sub(1)) - 1;
+        let mut changes = (self.history ^ (self.history >> 1)) & pairs;
+        let mut sum = 0;
+        while changes != 0 {
+            sum += NEWEST - STEP * changes.trailing_zeros();
+            changes &= changes - 1;
         }
         sum
     }
 }
 
+impl Flapping {
+    /// The state.
+    pub const fn snapshot(&self) -> FlappingSnapshot {
+        FlappingSnapshot {
+            version: VERSION,
+            history: self.history,
+            results: self.results,
+            flapping: self.flapping,
+        }
+    }
+
+    /// The history that the snapshot was taken of.
+    ///
+    /// ```
+    /// use crossbridge_core::health::flapping::{FlapConfig, Flapping, FlappingSnapshot};
+    ///
+    /// let target = Flapping::new().record(FlapConfig::DEFAULT, true);
+    /// let taken = target.snapshot();
+    /// assert_eq!(Flapping::restore(&taken)?, target);
+    ///
+    /// let broken = FlappingSnapshot { results: 22, ..taken };
+    /// let refused = Flapping::restore(&broken).unwrap_err();
+    /// assert_eq!(refused.to_string(), "snapshot: flap_results is 22, expected at most 21");
+    /// # Ok::<(), crossbridge_core::snapshot::RestoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Another version, more than 21 results, or a history of more than there were.
+    pub fn restore(from: &FlappingSnapshot) -> Result<Self, RestoreError> {
+        RestoreError::check_version(from.version)?;
+        Self::of(from.history, from.results, from.flapping)
+    }
+
+    /// These parts, if they fit each other.
+    pub(super) fn of(history: u32, results: u8, flapping: bool) -> Result<Self, RestoreError> {
+        RestoreError::unless(results <= RESULTS, "flap_results", results.into(), "at most 21")?;
+        RestoreError::unless(
+            history & !(HISTORY >> (RESULTS - results)) == 0,
+            "flap_history",
+            history.into(),
+            "no more bits than flap_results",
+        )?;
+        Ok(Self {
+            history,
+            results,
+            flapping,
+        })
+    }
+}
+
+/// The state of a [`Flapping`].
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub struct FlappingSnapshot {
+    /// Version of this form.
+    pub version: u32,
+    /// The last results as bits, up is set, the newest is the lowest.
+    pub history: u32,
+    /// How many they are, at most 21.
+    pub results: u8,
+    /// Whether the target flaps.
+    pub flapping: bool,
+}
+
 /// `MAX_STATE_HISTORY_ENTRIES`.
-pub(super) const RESULTS: u8 = 21;
+const RESULTS: u8 = 21;
 /// The bits of so many results.
-pub(super) const HISTORY: u32 = (1 << RESULTS) - 1;
+const HISTORY: u32 = (1 << RESULTS) - 1;
 /// 1.25 of 76.
 const NEWEST: u32 = 95;
 /// From 1.25 to 0.75 in 19 steps: half of 76, 2 at a time.

@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
-use super::flapping::{Flapping, HISTORY, RESULTS};
-use super::{Monitor, MonitorConfig, ProbeState};
+use super::flapping::Flapping;
+use super::state::{Phase, UNKNOWN};
+use super::{Monitor, MonitorConfig, MonitorRules, MonitorState};
 use crate::snapshot::{RestoreError, VERSION, left, since};
 use crate::time::{Instant, LastSeen, nanos};
 
@@ -68,30 +69,7 @@ impl Monitor {
     /// The state at `now`.
     #[must_use]
     pub fn snapshot(&self, now: Instant) -> MonitorSnapshot {
-        let mut present = self.clone();
-        present.handle_timeout(now);
-        let probe = match present.probe {
-            ProbeState::Due { at } => ProbeSnapshot::Due { left: left(at, now) },
-            ProbeState::Running { deadline } => ProbeSnapshot::Running {
-                left: left(deadline, now),
-            },
-            ProbeState::Idle { since: ended } => ProbeSnapshot::Idle {
-                since: since(ended, now),
-            },
-        };
-        MonitorSnapshot {
-            version: VERSION,
-            known: present.counter.map(|counter| KnownSnapshot {
-                counter,
-                slow: present.last_was_slow,
-                left: left(present.stale_at, now),
-            }),
-            flap_history: present.flapping.history,
-            flap_results: present.flapping.results,
-            flapping: present.flapping.flapping,
-            probe,
-            probes: present.probes,
-        }
+        self.state.snapshot(&self.rules, now)
     }
 
     /// The monitor that was taken a snapshot of, at `now`. A probe that was running and whose
@@ -121,83 +99,110 @@ impl Monitor {
         from: &MonitorSnapshot,
         now: Instant,
     ) -> Result<Self, RestoreError> {
+        let rules = accepted(config)?;
+        let state = MonitorState::restore(&rules, from, now)?;
+        Ok(Self { rules, state })
+    }
+}
+
+/// The rules, or what a snapshot's error says of a configuration that has none.
+pub(super) fn accepted(config: MonitorConfig) -> Result<MonitorRules, RestoreError> {
+    MonitorRules::new(config).map_err(|_| RestoreError {
+        field: "config",
+        found: 0,
+        expected: "a configuration that a new monitor accepts",
+    })
+}
+
+impl MonitorState {
+    pub(crate) fn snapshot(&self, rules: &MonitorRules, now: Instant) -> MonitorSnapshot {
+        let mut present = *self;
+        present.handle_timeout(rules, now);
+        let at = present.probe_at;
+        MonitorSnapshot {
+            version: VERSION,
+            known: (present.counter != UNKNOWN).then(|| KnownSnapshot {
+                counter: present.counter,
+                slow: present.last_was_slow,
+                left: left(present.stale_at, now),
+            }),
+            flap_history: present.flapping.history,
+            flap_results: present.flapping.results,
+            flapping: present.flapping.flapping,
+            probe: match present.phase {
+                Phase::Due => ProbeSnapshot::Due { left: left(at, now) },
+                Phase::Running => ProbeSnapshot::Running { left: left(at, now) },
+                Phase::Idle => ProbeSnapshot::Idle {
+                    since: since(at, now),
+                },
+            },
+            probes: present.probes,
+        }
+    }
+
+    /// # Errors
+    /// The snapshot has another version or holds what these rules cannot.
+    pub(crate) fn restore(
+        rules: &MonitorRules,
+        from: &MonitorSnapshot,
+        now: Instant,
+    ) -> Result<Self, RestoreError> {
         RestoreError::check_version(from.version)?;
-        let Ok(mut monitor) = Self::new(config) else {
-            return Err(RestoreError {
-                field: "config",
-                found: 0,
-                expected: "a configuration that a new monitor accepts",
-            });
-        };
+        let mut state = Self::new();
         if let Some(known) = from.known {
             let counter = known.counter;
             RestoreError::unless(
-                counter <= monitor.top(),
+                counter <= rules.top,
                 "counter",
                 counter.into(),
                 "at most rise + fall - 1",
             )?;
-            at_most(known.left, config.ttl, "known.left", "at most ttl")?;
-            monitor.counter = Some(counter);
-            monitor.last_was_slow = known.slow;
-            monitor.stale_at = now.saturating_add(known.left);
+            let left = at_most(known.left, rules.ttl, "known.left", "at most ttl")?;
+            state.counter = counter;
+            state.last_was_slow = known.slow;
+            state.stale_at = now.saturating_add_nanos(left);
         }
-        monitor.flapping = restore_flapping(&config, from)?;
-        monitor.probe = match from.probe {
+        state.flapping = restore_flapping(rules, from)?;
+        state.steady = state.is_steady(rules);
+        (state.phase, state.probe_at) = match from.probe {
             ProbeSnapshot::Due { left } => {
-                let longest = config
+                let longest = rules
                     .interval
-                    .max(config.transition_interval)
-                    .max(config.down_interval);
-                let spread = Duration::from_nanos(config.jitter.of(nanos(longest)));
-                let longest = longest.saturating_add(spread);
-                at_most(left, longest, "probe.left", "at most an interval and its jitter")?;
-                ProbeState::Due {
-                    at: now.saturating_add(left),
-                }
+                    .max(rules.transition_interval)
+                    .max(rules.down_interval);
+                let longest = longest.saturating_add(rules.spread(longest));
+                let left = at_most(left, longest, "probe.left", "at most an interval and its jitter")?;
+                (Phase::Due, now.saturating_add_nanos(left))
             }
             ProbeSnapshot::Running { left } => {
-                at_most(left, config.timeout, "probe.left", "at most timeout")?;
-                ProbeState::Running {
-                    deadline: now.saturating_add(left),
-                }
+                let left = at_most(left, rules.timeout, "probe.left", "at most timeout")?;
+                (Phase::Running, now.saturating_add_nanos(left))
             }
-            ProbeSnapshot::Idle { since } => ProbeState::Idle {
-                since: now.saturating_sub(since),
-            },
+            ProbeSnapshot::Idle { since } => (Phase::Idle, now.saturating_sub(since)),
         };
-        monitor.probes = from.probes;
-        monitor.last_seen = LastSeen::at(now);
-        Ok(monitor)
+        state.probes = from.probes;
+        state.last_seen = LastSeen::at(now);
+        Ok(state)
     }
 }
 
-fn restore_flapping(config: &MonitorConfig, from: &MonitorSnapshot) -> Result<Flapping, RestoreError> {
-    let results = from.flap_results;
-    RestoreError::unless(results <= RESULTS, "flap_results", results.into(), "at most 21")?;
-    let history = from.flap_history;
-    RestoreError::unless(
-        history & !(HISTORY >> (RESULTS - results)) == 0,
-        "flap_history",
-        history.into(),
-        "no more bits than flap_results",
-    )?;
+fn restore_flapping(rules: &MonitorRules, from: &MonitorSnapshot) -> Result<Flapping, RestoreError> {
+    let flapping = Flapping::of(from.flap_history, from.flap_results, from.flapping)?;
     // Damping may have been switched on or off in between: then it starts anew.
-    if config.flapping.is_none() {
-        return Ok(Flapping::new());
-    }
-    Ok(Flapping {
-        history,
-        results,
-        flapping: from.flapping,
+    Ok(match rules.flapping {
+        Some(_) => flapping,
+        None => Flapping::new(),
     })
 }
 
+/// The span in nanoseconds, if it is within the bound.
 fn at_most(
     span: Duration,
-    bound: Duration,
+    bound: u64,
     field: &'static str,
     expected: &'static str,
-) -> Result<(), RestoreError> {
-    RestoreError::unless(span <= bound, field, nanos(span), expected)
+) -> Result<u64, RestoreError> {
+    let span = nanos(span);
+    RestoreError::unless(span <= bound, field, span, expected)?;
+    Ok(span)
 }

@@ -62,6 +62,7 @@
 
 use super::Health;
 use crate::breaker::BreakerState;
+use crate::snapshot::{RestoreError, VERSION};
 use crate::time::Instant;
 
 /// Whether the whole can do without the target.
@@ -370,6 +371,56 @@ impl Summary {
         let from = core::mem::replace(&mut self.health, to.health);
         (from != to.health).then_some(Change { at: now, from, to })
     }
+}
+
+impl Summary {
+    /// The state.
+    pub const fn snapshot(&self) -> SummarySnapshot {
+        SummarySnapshot {
+            version: VERSION,
+            health: self.health,
+        }
+    }
+
+    /// The summary that the snapshot was taken of: what was told before is not told again.
+    ///
+    /// ```
+    /// use crossbridge_core::Instant;
+    /// use crossbridge_core::health::Health;
+    /// use crossbridge_core::health::summary::{Summary, SummarySnapshot, Target};
+    ///
+    /// let targets = [Target::critical(Health::Healthy)];
+    /// let mut summary = Summary::new();
+    /// assert!(summary.update(Instant::ZERO, &targets, &[]).is_some());
+    /// let taken = summary.snapshot();
+    /// let mut restored = Summary::restore(&taken)?;
+    /// assert!(restored.update(Instant::ZERO, &targets, &[]).is_none());
+    ///
+    /// let newer = SummarySnapshot { version: 2, ..taken };
+    /// let refused = Summary::restore(&newer).unwrap_err();
+    /// assert_eq!(refused.to_string(), "snapshot: version is 2, expected 1");
+    /// # Ok::<(), crossbridge_core::snapshot::RestoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Another version.
+    pub fn restore(from: &SummarySnapshot) -> Result<Self, RestoreError> {
+        RestoreError::check_version(from.version)?;
+        Ok(Self { health: from.health })
+    }
+}
+
+/// The state of a [`Summary`].
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub struct SummarySnapshot {
+    /// Version of this form.
+    pub version: u32,
+    /// The health that was told last.
+    pub health: Health,
 }
 
 fn target_reason(target: &Target) -> Reason {

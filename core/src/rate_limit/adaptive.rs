@@ -50,6 +50,9 @@
 //! # Ok::<(), crossbridge_core::ConfigError>(())
 //! ```
 //!
+//! Threads that share one limit ask a [`SharedAdaptiveLimiter`], which is both in one, where the
+//! target has 64-bit atomic words.
+//!
 //! # Sources
 //! AWS SDK reference, adaptive retry mode: smithy-lang/smithy-rs
 //! `rust-runtime/aws-smithy-runtime/src/client/retries/client_rate_limiter.rs`, whose table of
@@ -58,13 +61,19 @@
 
 mod cubic;
 mod rate;
+#[cfg(target_has_atomic = "64")]
+mod shared;
+mod snapshot;
+mod state;
 
 pub use rate::Rate;
+#[cfg(target_has_atomic = "64")]
+pub use shared::{AdaptiveLimiterSnapshot, SharedAdaptiveLimiter};
+pub use snapshot::{AdaptiveSnapshot, ThrottledSnapshot};
 
-use core::time::Duration;
-
+use self::state::AdaptiveState;
 use super::{Quota, RateLimiter};
-use crate::time::{Instant, LastSeen};
+use crate::time::Instant;
 use crate::{ConfigError, PerMille};
 
 /// How the rate rises again after a throttle.
@@ -155,24 +164,7 @@ const fn share(thousandths: u16) -> PerMille {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Adaptive {
     config: AdaptiveConfig,
-    rate: Rate,
-    /// The last throttle; `None` before the first one.
-    throttled: Option<Throttled>,
-    started_at: Instant,
-    /// What is sent, measured over the half seconds that ended.
-    measured: Rate,
-    half_second: u64,
-    requests: u64,
-    last: LastSeen,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Throttled {
-    at: Instant,
-    max: Rate,
-    /// When the cubic is back at `max`.
-    plateau: Duration,
+    state: AdaptiveState,
 }
 
 impl Adaptive {
@@ -184,13 +176,7 @@ impl Adaptive {
         match config.validate() {
             Ok(()) => Ok(Self {
                 config,
-                rate: config.floor,
-                throttled: None,
-                started_at: now,
-                measured: Rate::ZERO,
-                half_second: now.as_nanos() / HALF_SECOND,
-                requests: 0,
-                last: LastSeen::at(now),
+                state: AdaptiveState::new(now, &config),
             }),
             Err(refused) => Err(refused),
         }
@@ -198,102 +184,34 @@ impl Adaptive {
 
     /// A request ended and was not throttled.
     pub fn on_success(&mut self, now: Instant) {
-        let ended = self.measure(now);
-        let wanted = match self.config.rise {
-            Rise::Cubic { scale } => {
-                let none = Throttled {
-                    at: self.started_at,
-                    max: Rate::ZERO,
-                    plateau: Duration::ZERO,
-                };
-                let last = self.throttled.unwrap_or(none);
-                let since = now.saturating_duration_since(last.at);
-                cubic::rate(last.max, since, last.plateau, scale)
-            }
-            Rise::Additive { increase } if ended => self.rate.plus(increase),
-            Rise::Additive { .. } => self.rate,
-        };
-        self.allow(wanted);
+        self.state.on_success(&self.config, now);
     }
 
     /// A request was throttled: 429, "slow down", "too many connections".
     pub fn on_throttled(&mut self, now: Instant) {
-        let _ = self.measure(now);
-        let max = match self.throttled {
-            Some(_) => self.measured.min(self.rate),
-            None => self.measured,
-        };
-        let plateau = match self.config.rise {
-            Rise::Cubic { scale } => cubic::plateau(max, self.config.beta, scale),
-            Rise::Additive { .. } => Duration::ZERO,
-        };
-        self.throttled = Some(Throttled {
-            at: now,
-            max,
-            plateau,
-        });
-        self.allow(max.share(self.config.beta));
+        self.state.on_throttled(&self.config, now);
     }
 
     /// How fast requests may go; `None` is as fast as they like.
     #[must_use]
     pub const fn rate(&self) -> Option<Rate> {
-        match self.throttled {
-            Some(_) => Some(self.rate),
-            None => None,
-        }
+        self.state.rate()
     }
 
     /// How fast they went.
     #[must_use]
     pub const fn measured(&self) -> Rate {
-        self.measured
+        self.state.measured
     }
 
     /// The rate as a quota, with a second's worth at once and one permit at least.
     #[must_use]
     pub const fn quota(&self) -> Quota {
-        match self.throttled {
-            Some(_) => self.rate.quota(),
-            None => Quota::UNLIMITED,
-        }
+        self.state.quota()
     }
 
     /// Gives the limiter the present quota, its used fraction kept.
     pub fn apply(&self, now: Instant, limiter: &mut RateLimiter) {
-        let quota = self.quota();
-        if quota != limiter.quota() {
-            limiter.set_quota(now, quota);
-        }
-    }
-
-    /// Counts a request. Whether a half second ended with it.
-    fn measure(&mut self, now: Instant) -> bool {
-        let half_second = now.as_nanos() / HALF_SECOND;
-        if let Some(step) = self.last.observe(now) {
-            self.started_at = self.started_at.saturating_sub(step);
-            if let Some(throttled) = &mut self.throttled {
-                throttled.at = throttled.at.saturating_sub(step);
-            }
-            self.half_second = self.half_second.min(half_second);
-        }
-        self.requests = self.requests.saturating_add(1);
-        let passed = half_second.saturating_sub(self.half_second);
-        if passed == 0 {
-            return false;
-        }
-        let newest = Rate::over_half_seconds(self.requests, passed);
-        self.measured = self.measured.blend(newest, self.config.smoothing);
-        self.half_second = half_second;
-        self.requests = 0;
-        true
-    }
-
-    fn allow(&mut self, wanted: Rate) {
-        let AdaptiveConfig { floor, ceiling, .. } = self.config;
-        let proven = self.measured.plus(self.measured);
-        self.rate = wanted.min(proven).min(ceiling).max(floor);
+        self.state.apply(now, limiter);
     }
 }
-
-const HALF_SECOND: u64 = 500_000_000;

@@ -1,11 +1,11 @@
 //! The limiter for one key, shared by threads: one atomic word around the same pure step.
 
-use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 
 use super::gcra::{self, Quick, Step, Tat};
 use super::{Answer, Quota};
+use crate::sync::{atomic::AtomicU64, back_off};
 use crate::time::{Clock, Instant};
 
 /// A rate limiter for one key, asked by many threads at once, without a lock.
@@ -13,14 +13,14 @@ use crate::time::{Clock, Instant};
 /// ```text
 ///   load tat ──▶ step(tat, now, n) ──▶ NotBefore: done, nothing was written
 ///      ▲               │ Admit(next)
-///      └── lost ── compare-and-swap ──▶ granted
+///      └─ back off ◀─ lost ─ compare-and-swap ──▶ granted
 /// ```
 ///
 /// # Rules
 /// - Those of the [module](super): in any interval of the callers' clock at most `B + floor(L / T)`
 ///   permits are granted, however many threads ask.
 /// - A refusal is a load and a compare. A grant is one compare-and-swap; a lost one means that
-///   another thread was granted something.
+///   another thread was granted something, and is tried again after a pause of half a microsecond.
 /// - Threads read the clock before they ask, so `now` may be older than another's: up to
 ///   [`LATE`](Self::LATE) older nothing moves back. Further back the clock stepped, and the key
 ///   is locked for no longer than one refill and [`LATE`](Self::LATE).
@@ -71,6 +71,17 @@ impl SharedRateLimiter {
         }
     }
 
+    pub(super) const fn resume(quota: Quota, tat: Tat) -> Self {
+        Self {
+            quota,
+            tat: AtomicU64::new(tat.0),
+        }
+    }
+
+    pub(super) fn tat(&self) -> Tat {
+        Tat(self.tat.load(Relaxed))
+    }
+
     /// The quota it keeps.
     #[must_use]
     pub const fn quota(&self) -> Quota {
@@ -91,6 +102,7 @@ impl SharedRateLimiter {
                     {
                         return Answer::Granted;
                     }
+                    back_off();
                 }
                 Quick::NotBefore(at) => return Answer::NotBefore(at),
                 Quick::Ask => {}
@@ -109,10 +121,12 @@ impl SharedRateLimiter {
                     if n == 0 {
                         return Answer::Granted;
                     }
-                    match self.tat.compare_exchange_weak(seen, next.0, Relaxed, Relaxed) {
-                        Ok(_) => return Answer::Granted,
-                        Err(found) => seen = found,
+                    let taken = self.tat.compare_exchange_weak(seen, next.0, Relaxed, Relaxed);
+                    if taken.is_ok() {
+                        return Answer::Granted;
                     }
+                    back_off();
+                    seen = self.tat.load(Relaxed);
                 }
                 Step::NotBefore(at) => match self.behind(seen, now, n, at) {
                     Ok(answer) => return answer,
@@ -142,7 +156,7 @@ impl SharedRateLimiter {
     }
 
     /// After a refusal by [`would_grant`](Self::would_grant), which writes nothing.
-    pub(super) fn note_step_back(&self, now: Instant) {
+    pub(crate) fn note_step_back(&self, now: Instant) {
         let seen = self.tat.load(Relaxed);
         let latest = gcra::rewind(Tat(seen), now, self.quota);
         if !self.is_late(seen, latest) {
@@ -202,10 +216,12 @@ impl SharedRateLimiter {
         let mut seen = self.tat.load(Relaxed);
         loop {
             let next = gcra::give_back(Tat(seen), clock.now(), taken_at, n, self.quota);
-            match self.tat.compare_exchange_weak(seen, next.0, Relaxed, Relaxed) {
-                Ok(_) => return,
-                Err(found) => seen = found,
+            let given = self.tat.compare_exchange_weak(seen, next.0, Relaxed, Relaxed);
+            if given.is_ok() {
+                return;
             }
+            back_off();
+            seen = self.tat.load(Relaxed);
         }
     }
 

@@ -1,5 +1,7 @@
 //! A limiter's state as a value: see [`crate::snapshot`].
 
+#[cfg(target_has_atomic = "64")]
+use super::SharedRateLimiter;
 use super::gcra::{self, Tat};
 use super::{Quota, RateLimiter};
 use crate::snapshot::{RestoreError, VERSION};
@@ -70,11 +72,7 @@ impl RateLimiter {
     pub fn restore(quota: Quota, snapshot: &RateLimiterSnapshot, now: Instant) -> Result<Self, RestoreError> {
         RestoreError::check_version(snapshot.version)?;
         let before = Quota::from_ticks(snapshot.capacity, snapshot.interval, snapshot.shift);
-        let before = before.map_err(|refused| RestoreError {
-            field: refused.field,
-            found: refused.found,
-            expected: refused.expected,
-        })?;
+        let before = before.map_err(RestoreError::of)?;
         let RateLimiterSnapshot { owed, ahead, .. } = *snapshot;
         let most = before.tolerance().saturating_add(ahead);
         RestoreError::unless(
@@ -98,5 +96,32 @@ impl RateLimiter {
             limiter.set_quota(now, quota);
         }
         Ok(limiter)
+    }
+}
+
+#[cfg(target_has_atomic = "64")]
+impl SharedRateLimiter {
+    /// The state at `now`.
+    pub fn snapshot(&self, now: Instant) -> RateLimiterSnapshot {
+        let owned = RateLimiter {
+            quota: self.quota(),
+            tat: self.tat(),
+            ahead: 0,
+        };
+        owned.snapshot(now)
+    }
+
+    /// The limiter that the snapshot was taken of, shared or owned, at `now`: see
+    /// [`RateLimiter::restore`].
+    ///
+    /// # Errors
+    /// The same, and reservations, of which a shared limiter has none.
+    pub fn restore(quota: Quota, snapshot: &RateLimiterSnapshot, now: Instant) -> Result<Self, RestoreError> {
+        let ahead = snapshot.ahead;
+        RestoreError::unless(ahead == 0, "ahead", ahead, "0, for nothing is reserved")?;
+        Ok(Self::resume(
+            quota,
+            RateLimiter::restore(quota, snapshot, now)?.tat,
+        ))
     }
 }

@@ -30,11 +30,11 @@
 //!
 //! ```
 //! use crossbridge_core::rate_limit::tiers::{self, Keyed, Refused, Tier};
-//! use crossbridge_core::rate_limit::keyed::{KeyedLimiter, Overflow, Slot};
+//! use crossbridge_core::rate_limit::keyed::{KeyedLimiter, Line, Overflow};
 //! use crossbridge_core::rate_limit::{Answer, RateLimiter};
 //! use crossbridge_core::{Instant, Quota};
 //!
-//! let mut users = KeyedLimiter::<[Slot; 64]>::with_slots(Overflow::Refuse);
+//! let mut users = KeyedLimiter::<[Line; 16]>::with_slots(Overflow::Refuse);
 //! let mut organisation = RateLimiter::new(Quota::per_minute(3)?);
 //! let mut everybody = RateLimiter::new(Quota::per_minute(1_000)?);
 //! let (alice, per_user) = (0xA11CE, Quota::per_minute(10)?);
@@ -56,7 +56,7 @@
 use core::fmt;
 
 use super::gcra::{self, Step, Tat};
-use super::keyed::{KeyedAnswer, KeyedLimiter, Slot};
+use super::keyed::{KeyedAnswer, KeyedLimiter, Line};
 use super::{Answer, Quota, RateLimiter};
 #[cfg(target_has_atomic = "64")]
 use super::{Receipt, SharedRateLimiter};
@@ -201,7 +201,7 @@ impl<'a, S> Keyed<'a, S> {
     }
 }
 
-impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Tier for Keyed<'_, S> {
+impl<S: AsRef<[Line]> + AsMut<[Line]>> Tier for Keyed<'_, S> {
     fn ask(&mut self, now: Instant, n: u32) -> Answer {
         match self.table.would_grant(now, self.key, n, self.quota) {
             KeyedAnswer::Granted => Answer::Granted,

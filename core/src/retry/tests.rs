@@ -99,9 +99,10 @@ fn decide(kind: FaultKind, condition: Condition) -> String {
         give_up_after: condition.give_up_after.map(Duration::from_millis),
         ..RetryPolicy::STANDARD.jitter(Jitter::None)
     };
+    let rules = RetryRules::new(policy).unwrap();
     let mut budget = RetryBudget::new(BudgetConfig::AWS).unwrap();
     let mut rng = SplitMix64::new(1);
-    let mut retry = Retry::new(&policy);
+    let mut retry = Retry::new(&rules);
     let now = Instant::from_nanos(1_000_000_000);
     let bounds = Bounds {
         deadline: condition
@@ -114,7 +115,7 @@ fn decide(kind: FaultKind, condition: Condition) -> String {
             kind: FaultKind::Transient,
             retry_after: None,
         };
-        let _ = retry.on_failure(now, failure, &policy, bounds, &mut budget, &mut rng);
+        let _ = retry.on_failure(now, failure, &rules, bounds, &mut budget, &mut rng);
     }
     // Spends down to what the condition leaves.
     while budget.tokens(now) > condition.tokens && budget.withdraw(now, FaultKind::Throttled).is_some() {}
@@ -122,7 +123,7 @@ fn decide(kind: FaultKind, condition: Condition) -> String {
         kind,
         retry_after: condition.retry_after.map(Duration::from_millis),
     };
-    match retry.on_failure(now, failure, &policy, bounds, &mut budget, &mut rng) {
+    match retry.on_failure(now, failure, &rules, bounds, &mut budget, &mut rng) {
         Decision::RetryAt(at, receipt) => {
             let wait = at.saturating_duration_since(now);
             match receipt {

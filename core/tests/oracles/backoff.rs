@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crossbridge_core::draw::{SplitMix64, inclusive};
-use crossbridge_core::retry::Backoff;
+use crossbridge_core::retry::{Backoff, RetryRules};
 use crossbridge_core::{Jitter, PerMille, RetryPolicy};
 use proptest::prelude::*;
 
@@ -43,6 +43,10 @@ pub(crate) fn any_policy() -> impl Strategy<Value = RetryPolicy> + Clone {
     )
 }
 
+pub(crate) fn rules(policy: RetryPolicy) -> RetryRules {
+    RetryRules::new(policy).expect("accepted")
+}
+
 fn nanos(span: Duration) -> u128 {
     span.as_nanos()
 }
@@ -77,7 +81,7 @@ fn every_delay_is_between_its_floor_and_the_cap() {
         300,
         (any_policy(), kinds, any::<u64>()),
         |(policy, kinds, seed)| {
-            let mut backoff = Backoff::new(&policy);
+            let mut backoff = Backoff::new(&rules(policy));
             let mut rng = SplitMix64::new(seed);
             let cap = nanos(policy.max_delay);
             let mut previous = nanos(policy.base_delay);
@@ -89,7 +93,7 @@ fn every_delay_is_between_its_floor_and_the_cap() {
                 };
                 let size = size(base, k, &policy);
                 let mut drawn = rng.clone();
-                let delay = nanos(backoff.next_delay(&policy, throttled, &mut rng));
+                let delay = nanos(backoff.next_delay(&rules(policy), throttled, &mut rng));
                 let (low, high) = range(policy.jitter, size, nanos(base), previous, cap);
                 assert!(low <= delay && delay <= high, "{delay} is not in {low}..={high}");
                 assert!(delay <= cap, "{delay} is above the cap {cap}");
@@ -108,7 +112,7 @@ fn every_delay_is_between_its_floor_and_the_cap() {
 fn decorrelated_is_the_formula_of_aws() {
     check(200, (any_policy(), any::<u64>()), |(policy, seed)| {
         let policy = policy.jitter(Jitter::Decorrelated);
-        let mut backoff = Backoff::new(&policy);
+        let mut backoff = Backoff::new(&rules(policy));
         let (mut rng, mut twin) = (SplitMix64::new(seed), SplitMix64::new(seed));
         let base = u64::try_from(nanos(policy.base_delay)).unwrap();
         let cap = u64::try_from(nanos(policy.max_delay)).unwrap();
@@ -116,7 +120,7 @@ fn decorrelated_is_the_formula_of_aws() {
         let mut sleep = base;
         for _ in 0..50 {
             sleep = cap.min(inclusive(base, sleep * 3, &mut twin));
-            let delay = backoff.next_delay(&policy, false, &mut rng);
+            let delay = backoff.next_delay(&rules(policy), false, &mut rng);
             assert_eq!(delay, Duration::from_nanos(sleep));
         }
     });
@@ -126,10 +130,10 @@ fn decorrelated_is_the_formula_of_aws() {
 fn sizes_grow_to_the_cap_and_stay_there() {
     check(200, any_policy(), |policy| {
         let policy = policy.jitter(Jitter::None);
-        let mut backoff = Backoff::new(&policy);
+        let mut backoff = Backoff::new(&rules(policy));
         let mut rng = SplitMix64::new(0);
         let delays: Vec<_> = (0..1_500)
-            .map(|_| backoff.next_delay(&policy, false, &mut rng))
+            .map(|_| backoff.next_delay(&rules(policy), false, &mut rng))
             .collect();
         assert!(delays.is_sorted());
         assert!(delays.iter().all(|&delay| delay <= policy.max_delay));
@@ -152,13 +156,13 @@ fn the_spread_survives_at_the_cap() {
             jitter,
             ..RetryPolicy::DEFAULT
         };
-        let mut backoff = Backoff::new(&policy);
+        let mut backoff = Backoff::new(&rules(policy));
         let mut rng = SplitMix64::new(seed);
         for _ in 0..20 {
-            let _ = backoff.next_delay(&policy, false, &mut rng);
+            let _ = backoff.next_delay(&rules(policy), false, &mut rng);
         }
         let delays: Vec<_> = (0..100)
-            .map(|_| backoff.next_delay(&policy, false, &mut rng))
+            .map(|_| backoff.next_delay(&rules(policy), false, &mut rng))
             .collect();
         let alike = delays.iter().all(|delay| *delay == delays[0]);
         let at_cap = delays.iter().filter(|&&delay| delay == policy.max_delay).count();

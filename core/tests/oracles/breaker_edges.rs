@@ -35,12 +35,17 @@ fn accepted_config() -> impl Strategy<Value = BreakerConfig> {
         any_span(1, u64::MAX),
     );
     let half_open = (1..=8_u8, 1..=u16::MAX, 1..=u16::MAX);
+    let extra = (
+        any::<u64>(),
+        prop::option::of(1..=u32::MAX),
+        prop::option::of(any_span(1, A_DAY)),
+    );
     let counts = (
         log_uniform(1, u64::from(u32::MAX)),
         prop::option::of(1..=u32::MAX),
     );
-    (window, mode, counts, rates, waits, spans, half_open, any::<u64>()).prop_map(
-        |(window, mode, (min_calls, consecutive_failures), rates, waits, spans, half_open, jitter_seed)| {
+    (window, mode, counts, rates, waits, spans, half_open, extra).prop_map(
+        |(window, mode, (min_calls, consecutive_failures), rates, waits, spans, half_open, extra)| {
             let min_calls = u32::try_from(min_calls).unwrap();
             let config = BreakerConfig {
                 mode,
@@ -60,7 +65,12 @@ fn accepted_config() -> impl Strategy<Value = BreakerConfig> {
                 half_open_successes: half_open.1.min(half_open.2),
                 probe_timeout: spans.1,
                 half_open_timeout: spans.2,
-                jitter_seed,
+                hanging_calls: extra
+                    .1
+                    .map(|limit| limit.min(3))
+                    .filter(|_| spans.0 >= Duration::from_millis(1)),
+                slow_start: extra.2,
+                jitter_seed: extra.0,
             };
             config.check().expect("in its ranges");
             config
@@ -80,8 +90,11 @@ fn any_now_and_any_order_get_an_answer() {
                 0..3 => match breaker.admit(now) {
                     Ok(permit) => permits.push(permit),
                     Err(refused) => {
-                        let longest = now.saturating_add(config.open_wait_max);
-                        assert!(refused.retry_at.is_none_or(|at| now < at && at <= longest));
+                        let starting = refused.state == BreakerState::Closed;
+                        let slow_start = config.slow_start.unwrap_or_default();
+                        let longest = now.saturating_add(config.open_wait_max.max(slow_start));
+                        let due = |at| (now < at || starting && now == at) && at <= longest;
+                        assert!(refused.retry_at.is_none_or(due), "{refused:?} at {now:?}");
                     }
                 },
                 3..5 if !permits.is_empty() => {

@@ -20,6 +20,10 @@ pub(crate) enum State {
     Closed {
         since: u64,
         outcomes: Vec<Seen>,
+        /// Of a slow start: what has been saved for the next call, in thousandths of one.
+        credit: Option<u64>,
+        /// When those admitted in this generation were, who have not reported.
+        in_flight: Vec<u64>,
     },
     /// Until some instant between these two.
     Open {
@@ -58,6 +62,8 @@ pub(crate) struct Given {
     /// By the clock, which is what the breaker goes by when it calls a call slow.
     at: u64,
     probe: Option<usize>,
+    /// Model time.
+    passed: u64,
 }
 
 impl Model {
@@ -67,6 +73,8 @@ impl Model {
             state: State::Closed {
                 since: 0,
                 outcomes: Vec::new(),
+                credit: None,
+                in_flight: Vec::new(),
             },
             generation: 0,
             level: 0,
@@ -88,18 +96,48 @@ impl Model {
         self.passed += now.saturating_sub(self.last_now);
         self.last_now = now;
         let passed = self.passed;
-        if let State::HalfOpen { deadline, probes } = &mut self.state {
-            if passed >= *deadline {
-                self.open(None);
-                return;
-            }
-            for probe in probes {
-                if matches!(probe, Probe::InFlight { deadline } if passed >= *deadline) {
-                    *probe = Probe::Ended { failed: true };
+        match &mut self.state {
+            State::Open { .. } => {}
+            State::Closed { since, credit, .. } => {
+                let slow_start = self.config.slow_start.map_or(0, nanos);
+                if passed - *since >= slow_start {
+                    *credit = None;
+                }
+                if self
+                    .config
+                    .hanging_calls
+                    .is_some_and(|limit| self.overdue() >= limit)
+                {
+                    self.open(None);
                 }
             }
-            self.conclude(None);
+            State::HalfOpen { deadline, probes } => {
+                let is_over = passed >= *deadline;
+                for probe in &mut *probes {
+                    if matches!(*probe, Probe::InFlight { deadline: own } if passed >= own.min(*deadline)) {
+                        *probe = Probe::Ended { failed: true };
+                    }
+                }
+                // Where nothing has failed nobody asked.
+                if is_over && probes.contains(&Probe::Ended { failed: true }) {
+                    self.open(None);
+                } else {
+                    self.conclude(None);
+                }
+            }
         }
+    }
+
+    /// How many have been in flight for eight slices of a seventh of `slow_call` each.
+    fn overdue(&self) -> u32 {
+        let State::Closed { since, in_flight, .. } = &self.state else {
+            return 0;
+        };
+        let slice = |at: u64| (at - since) / nanos(self.config.slow_call).div_ceil(7);
+        let overdue = in_flight
+            .iter()
+            .filter(|&&at| slice(at) + 8 <= slice(self.passed));
+        u32::try_from(overdue.count()).unwrap()
     }
 
     /// Whether a call is admitted, and with what.
@@ -110,14 +148,33 @@ impl Model {
                 return None;
             }
             assert_eq!(from, to, "the test has learnt by now when a probe is admitted");
-            self.become_state(State::HalfOpen {
-                deadline: self.passed + nanos(self.config.half_open_timeout),
-                probes: Vec::new(),
-            });
+            self.half_open();
+        }
+        if let State::HalfOpen { deadline, probes } = &self.state
+            && self.passed >= *deadline
+        {
+            assert_eq!(in_flight(probes), 0);
+            self.half_open();
         }
         let deadline = self.passed + nanos(self.config.probe_timeout);
         let probe = match &mut self.state {
-            State::Closed { .. } => None,
+            State::Closed {
+                since,
+                credit,
+                in_flight,
+                ..
+            } => {
+                if let Some(credit) = credit {
+                    let slow_start = nanos(self.config.slow_start.unwrap());
+                    *credit += ((self.passed - *since) * 1_000 / slow_start).max(100);
+                    if *credit < 1_000 {
+                        return None;
+                    }
+                    *credit -= 1_000;
+                }
+                in_flight.push(self.passed);
+                None
+            }
             State::HalfOpen { probes, .. } => {
                 let (in_flight, used) = (in_flight(probes), used(probes));
                 if in_flight >= usize::from(self.config.half_open_concurrent)
@@ -134,7 +191,15 @@ impl Model {
             generation: self.generation,
             at: now,
             probe,
+            passed: self.passed,
         })
+    }
+
+    fn half_open(&mut self) {
+        self.become_state(State::HalfOpen {
+            deadline: self.passed + nanos(self.config.half_open_timeout),
+            probes: Vec::new(),
+        });
     }
 
     pub(crate) fn settle(&mut self, now: u64, given: Given, settled: Settled) {
@@ -156,7 +221,11 @@ impl Model {
         };
         let at = self.passed;
         match &mut self.state {
-            State::Closed { outcomes, .. } => {
+            State::Closed {
+                outcomes, in_flight, ..
+            } => {
+                let mine = in_flight.iter().position(|&at| at == given.passed);
+                in_flight.remove(mine.expect("it was admitted"));
                 let Some(failed) = failed else { return };
                 outcomes.push(Seen { at, failed, slow });
                 if (failed || slow_counts) && self.trips() {
@@ -180,7 +249,7 @@ impl Model {
 
     /// What the window holds.
     pub(crate) fn counts(&self) -> Counts {
-        let State::Closed { since, outcomes } = &self.state else {
+        let State::Closed { since, outcomes, .. } = &self.state else {
             return Counts::default();
         };
         let last = outcomes.last().map_or(0, |seen| seen.at);
@@ -207,15 +276,28 @@ impl Model {
 
     /// The next deadline, by the clock as it was last told.
     pub(crate) fn poll_at(&self) -> Option<u64> {
-        let State::HalfOpen { deadline, probes } = &self.state else {
-            return None;
+        let first = match &self.state {
+            State::Open { .. } => None,
+            State::HalfOpen { deadline, probes } => probes
+                .iter()
+                .filter_map(|probe| match probe {
+                    Probe::InFlight { deadline: own } => Some(*own.min(deadline)),
+                    Probe::Ended { failed: true } => Some(*deadline),
+                    Probe::Ended { failed: false } | Probe::Neutral => None,
+                })
+                .min(),
+            State::Closed { since, in_flight, .. } => {
+                let limit = usize::try_from(self.config.hanging_calls?).unwrap();
+                let width = nanos(self.config.slow_call).div_ceil(7);
+                let mut falls_out: Vec<u64> = in_flight
+                    .iter()
+                    .map(|at| since + ((at - since) / width + 8) * width)
+                    .collect();
+                falls_out.sort_unstable();
+                falls_out.get(limit - 1).copied()
+            }
         };
-        let probes = probes.iter().filter_map(|probe| match probe {
-            Probe::InFlight { deadline } => Some(*deadline),
-            Probe::Ended { .. } | Probe::Neutral => None,
-        });
-        let first = probes.chain([*deadline]).min()?;
-        Some(first - self.passed + self.last_now)
+        Some(first? - self.passed + self.last_now)
     }
 
     fn trips(&self) -> bool {
@@ -254,6 +336,8 @@ impl Model {
             self.become_state(State::Closed {
                 since: self.passed,
                 outcomes: Vec::new(),
+                credit: self.config.slow_start.map(|_| 900),
+                in_flight: Vec::new(),
             });
         } else if usize::from(self.config.half_open_calls) - ended(true) < successes {
             self.open(hint);
@@ -269,7 +353,9 @@ impl Model {
         }
         let max = u128::from(nanos(self.config.open_wait_max));
         let whole = (u128::from(nanos(self.config.open_wait)) << self.level.min(24)).min(max);
-        self.level = (self.level + 1).min(24);
+        if whole < max {
+            self.level = (self.level + 1).min(24);
+        }
         let whole = u64::try_from(whole).unwrap();
         let asked = hint.map_or(0, |hint| nanos(hint.min(self.config.open_wait_max)));
         self.become_state(State::Open {

@@ -1,93 +1,80 @@
 //! The retry budget against an account book in exact fractions.
 
-use crossbridge_core::retry::{Receipt, RetryBudget};
+use crossbridge_core::retry::{Receipt, Reserve, RetryBudget};
 use crossbridge_core::{BudgetConfig, FaultKind, Instant, PerMille};
 use proptest::prelude::*;
 
+use crate::budget_shared::any_gated;
 use crate::{any_nanos, check, log_uniform};
 
 /// A token in the book's unit: what a rate of one a second earns in a nanosecond is 1.
 const TOKEN: i128 = 1_000_000_000;
 
-/// The most and the least there can be. A full budget may or may not have kept the part of a token
-/// that was on its way, and each booking may lose less than a nanosecond of it.
+/// What is there, to the billionth of a token.
 struct Book {
     config: BudgetConfig,
-    most: i128,
-    least: i128,
+    balance: i128,
+    /// How far the budget may be off, for it counts time in whole ticks: one at each end of a span,
+    /// of which there are `10^9 / rate` to a token. Nothing where they are nanoseconds.
+    slack: i128,
     booked_at: u64,
 }
 
 impl Book {
     fn new(config: BudgetConfig) -> Self {
-        let full = i128::from(config.capacity) * TOKEN;
+        let rate = i128::from(config.deposit_per_second.max(1));
+        let tick = TOKEN / (TOKEN / rate).max(1) + 1;
         Self {
             config,
-            most: full,
-            least: full,
+            balance: i128::from(config.capacity) * TOKEN,
+            slack: if TOKEN % rate == 0 { 0 } else { 2 * tick },
             booked_at: 0,
         }
     }
 
     fn earn(&mut self, now: u64) {
-        let earned =
-            i128::from(now.saturating_sub(self.booked_at)) * i128::from(self.config.deposit_per_second);
+        let span = i128::from(now.saturating_sub(self.booked_at));
         self.booked_at = now;
-        let rounding = if self.is_exact() {
-            0
-        } else {
-            i128::from(self.config.deposit_per_second)
-        };
-        self.most += earned;
-        self.least += earned - if earned > 0 { rounding } else { 0 };
-        self.cap();
+        self.add(span * i128::from(self.config.deposit_per_second));
     }
 
-    fn add(&mut self, tokens: u32) {
-        self.most += i128::from(tokens) * TOKEN;
-        self.least += i128::from(tokens) * TOKEN;
-        self.cap();
+    fn add(&mut self, billionths: i128) {
+        self.balance = (self.balance + billionths).min(i128::from(self.config.capacity) * TOKEN);
     }
 
-    fn take(&mut self, tokens: u32) {
-        self.most -= i128::from(tokens) * TOKEN;
-        self.least -= i128::from(tokens) * TOKEN;
+    fn most(&self) -> i128 {
+        self.balance + self.slack
     }
 
-    fn cap(&mut self) {
-        let full = i128::from(self.config.capacity) * TOKEN;
-        self.least = self.least.min(full);
-        self.most = self.most.min(full + TOKEN - 1);
-    }
-
-    /// Whether a token takes whole nanoseconds, so that nothing is rounded.
-    fn is_exact(&self) -> bool {
-        TOKEN % i128::from(self.config.deposit_per_second.max(1)) == 0
+    fn least(&self) -> i128 {
+        self.balance - self.slack
     }
 }
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     Wait(u64),
     Call,
     FirstSuccess,
     Withdraw(FaultKind),
-    /// Gives back the receipt at this index, if there are any.
-    Refund(usize),
+    End,
+    /// Hands back the receipt at this index, if there are any: not made, succeeded or failed.
+    Settle(usize, u8),
 }
 
-fn ops() -> impl Strategy<Value = Vec<Op>> {
+pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         3 => log_uniform(0, 10_000_000_000).prop_map(Op::Wait),
         2 => Just(Op::Call),
         2 => Just(Op::FirstSuccess),
         6 => prop::sample::select(FaultKind::ALL.to_vec()).prop_map(Op::Withdraw),
-        2 => any::<usize>().prop_map(Op::Refund),
+        1 => Just(Op::End),
+        3 => (any::<usize>(), 0..3_u8).prop_map(|(index, how)| Op::Settle(index, how)),
     ];
     prop::collection::vec(op, 1..80)
 }
 
-fn any_config() -> impl Strategy<Value = BudgetConfig> {
+pub(crate) fn any_config() -> impl Strategy<Value = BudgetConfig> {
     let small = || 0..40_u32;
     let rate = prop_oneof![
         Just(0_u32),
@@ -103,6 +90,8 @@ fn any_config() -> impl Strategy<Value = BudgetConfig> {
             deposit_on_first_success: first,
             deposit_per_second: rate,
             refund_on_success: capacity % 2 == 0,
+            deposit_on_retry_success: capacity % 5,
+            ..BudgetConfig::UNLIMITED
         },
     )
 }
@@ -110,12 +99,13 @@ fn any_config() -> impl Strategy<Value = BudgetConfig> {
 #[test]
 fn keeps_its_account_like_a_book() {
     check(
-        600,
-        (any_config(), ops(), log_uniform(0, 1 << 60)),
+        400,
+        (any_gated(), ops(), log_uniform(0, 1 << 60)),
         |(config, ops, start)| {
             let mut budget = RetryBudget::new(config).unwrap();
             let mut book = Book::new(config);
             let mut receipts: Vec<Receipt> = Vec::new();
+            let (mut calls, mut retries) = (0_u32, 0_u32);
             let mut now = start;
             for op in ops {
                 let at = Instant::from_nanos(now);
@@ -123,12 +113,13 @@ fn keeps_its_account_like_a_book() {
                     Op::Wait(span) => now += span,
                     Op::Call => {
                         budget.on_call(at);
+                        calls += 1;
                         book.earn(now);
-                        book.add(config.deposit_per_call);
+                        book.add(i128::from(config.deposit_per_call) * TOKEN);
                     }
                     Op::FirstSuccess => {
                         budget.on_first_success();
-                        book.add(config.deposit_on_first_success);
+                        book.add(i128::from(config.deposit_on_first_success) * TOKEN);
                     }
                     Op::Withdraw(kind) => {
                         book.earn(now);
@@ -137,44 +128,83 @@ fn keeps_its_account_like_a_book() {
                         } else {
                             config.retry_cost
                         };
+                        let price = i128::from(cost) * TOKEN;
+                        let kept = config.reserve.map(|Reserve(kept)| i128::from(kept) * TOKEN);
+                        let enough = |there: i128| match kept {
+                            None => there >= price,
+                            Some(kept) => there - price > kept,
+                        };
+                        let room = config.concurrency.is_none_or(|gate| {
+                            let share = u64::from(calls) * u64::from(gate.share.get()) / 1_000;
+                            u64::from(retries) < share.max(u64::from(gate.min))
+                        });
                         match budget.withdraw(at, kind) {
                             Some(receipt) => {
                                 assert_eq!(receipt.cost(), cost);
-                                assert!(book.most >= i128::from(cost) * TOKEN, "spent what is not there");
-                                book.take(cost);
+                                assert!(room && enough(book.most()), "paid what is not allowed");
+                                book.balance -= price;
+                                retries += 1;
                                 receipts.push(receipt);
                             }
-                            None => assert!(book.least < i128::from(cost) * TOKEN, "kept what is there"),
+                            None if !room => {}
+                            None => {
+                                assert!(!enough(book.least()), "kept what is there");
+                                // gRPC counts a failure that is not retried as well.
+                                if kept.is_some() {
+                                    book.balance = (book.balance - price).max(0);
+                                }
+                            }
                         }
                     }
-                    Op::Refund(index) if !receipts.is_empty() => {
-                        let receipt = receipts.swap_remove(index % receipts.len());
-                        book.add(receipt.cost());
-                        budget.refund(receipt);
+                    Op::End => {
+                        budget.on_end();
+                        calls -= u32::from(calls > 0);
+                        retries = retries.min(calls);
                     }
-                    Op::Refund(_) => {}
+                    Op::Settle(index, how) if !receipts.is_empty() => {
+                        let receipt = receipts.swap_remove(index % receipts.len());
+                        retries -= u32::from(retries > 0);
+                        let cost = receipt.cost();
+                        let back = match how {
+                            0 => {
+                                budget.refund(receipt);
+                                cost
+                            }
+                            1 => {
+                                budget.on_retry_success(receipt);
+                                let refund = if config.refund_on_success { cost } else { 0 };
+                                refund + config.deposit_on_retry_success
+                            }
+                            _ => {
+                                budget.on_retry_failure(receipt);
+                                0
+                            }
+                        };
+                        book.add(i128::from(back) * TOKEN);
+                    }
+                    Op::Settle(..) => {}
                 }
                 // What a question says now, and what is written down.
                 book.earn(now);
                 let tokens = budget.tokens(Instant::from_nanos(now));
                 assert!(tokens <= config.capacity);
                 assert!(
-                    i128::from(tokens) * TOKEN <= book.most,
+                    i128::from(tokens) * TOKEN <= book.most(),
                     "{tokens} tokens, at most {}",
-                    book.most
+                    book.most()
                 );
                 assert!(
-                    (i128::from(tokens) + 1) * TOKEN > book.least,
+                    (i128::from(tokens) + 1) * TOKEN > book.least(),
                     "{tokens} tokens, at least {}",
-                    book.least
+                    book.least()
                 );
             }
         },
     );
 }
 
-/// Whatever the rate and however often it is asked, never more than the rate, and less by a
-/// nanosecond's worth for each time at most.
+/// Whatever the rate and however often it is asked, never more than the rate, and less by the token
+/// that is on its way at most.
 #[test]
 fn asking_often_earns_no_more() {
     let gaps = prop::collection::vec(1..40_u64, 300);
@@ -197,13 +227,16 @@ fn asking_often_earns_no_more() {
             }
             let exact = u128::from(now) * u128::from(rate);
             let earned = u128::from(budget.tokens(Instant::from_nanos(now))) * 1_000_000_000;
-            let lost = u128::from(rate) * 300 + 1_000_000_000;
-            assert!(earned <= exact && exact <= earned + lost, "{earned} of {exact}");
+            // Less than a token is on its way, and less than a tick was cut off.
+            let tick = 1_000_000_000 / (1_000_000_000 / rate).max(1) + 1;
+            let missing = 1_000_000_000 + u128::from(tick);
+            assert!(earned <= exact && exact < earned + missing, "{earned} of {exact}");
         },
     );
 }
 
-/// Over any time, at most `ratio * calls + burst + rate * seconds` retries are paid for.
+/// Over any time, at most `ratio * calls + burst + rate * seconds` retries are paid for, where the
+/// room above the burst counts as one call more.
 #[test]
 fn a_ratio_is_kept() {
     let steps = prop::collection::vec((log_uniform(0, 3_000_000_000), 0..4_u32, 0..4_u32), 1..120);
@@ -226,13 +259,11 @@ fn a_ratio_is_kept() {
                 );
             }
             // In thousandths of a billionth, so that nothing is rounded.
-            let earned = u128::from(ratio) * calls * 1_000_000_000
+            let earned = u128::from(ratio) * (calls + 1) * 1_000_000_000
                 + u128::from(burst) * 1_000_000_000_000
                 + u128::from(per_second) * u128::from(now) * 1_000;
-            // A token on its way when the budget is full may be kept.
-            let token = 1_000_000_000_000 / u128::from(config.retry_cost) + 1;
             assert!(
-                retries * 1_000_000_000_000 <= earned + token,
+                retries * 1_000_000_000_000 <= earned,
                 "{retries} retries for {calls} calls"
             );
         }
@@ -265,6 +296,7 @@ fn any_now_and_any_order_stay_within_the_capacity() {
                 deposit_on_first_success: first,
                 deposit_per_second: rate,
                 refund_on_success: rate % 2 == 0,
+                ..BudgetConfig::UNLIMITED
             };
             let mut budget = RetryBudget::new(config).unwrap();
             let mut receipts = Vec::new();

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use crossbridge_core::draw::SplitMix64;
-use crossbridge_core::health::flapping::{FlapConfig, Flapping};
+use crossbridge_core::health::flapping::{FlapConfig, Flapping, FlappingSnapshot};
 use crossbridge_core::health::{Health, Monitor, MonitorConfig, MonitorSnapshot, ProbeResult, ProbeSnapshot};
 use crossbridge_core::{Instant, PerMille};
 use proptest::prelude::*;
@@ -69,6 +69,8 @@ fn the_share_of_change_is_that_of_nagios() {
     check(500, (thresholds(), runs), |(config, runs)| {
         let (mut flapping, mut nagios) = (Flapping::new(), Nagios::default());
         for up in runs.into_iter().flat_map(|(up, run)| vec![up; run]) {
+            // Taken out and put back between any two results.
+            flapping = Flapping::restore(&flapping.snapshot()).unwrap();
             flapping = flapping.record(config, up);
             nagios.record(config, up);
             assert_eq!(flapping.is_flapping(), nagios.flapping);
@@ -76,6 +78,31 @@ fn the_share_of_change_is_that_of_nagios() {
             assert!((f64::from(flapping.share().get()) - (expected + 1e-6).floor()).abs() < 0.5);
         }
     });
+}
+
+#[test]
+fn a_history_that_nobody_recorded_is_refused() {
+    let taken = Flapping::new().record(FlapConfig::DEFAULT, true).snapshot();
+    for (broken, reason) in [
+        (
+            FlappingSnapshot { version: 0, ..taken },
+            "version is 0, expected 1",
+        ),
+        (
+            FlappingSnapshot { results: 22, ..taken },
+            "flap_results is 22, expected at most 21",
+        ),
+        (
+            FlappingSnapshot {
+                history: 0b11,
+                ..taken
+            },
+            "flap_history is 3, expected no more bits than flap_results",
+        ),
+    ] {
+        let refused = Flapping::restore(&broken).unwrap_err();
+        assert_eq!(refused.to_string(), format!("snapshot: {reason}"));
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{any_nanos, any_span, check, log_uniform};
 
 /// Writes down everything it is told.
 #[derive(Debug, Default)]
-struct Recorder(RefCell<Vec<Event>>);
+pub(crate) struct Recorder(pub(crate) RefCell<Vec<Event>>);
 
 impl Observer for Recorder {
     fn on_event(&self, _: Instant, event: &Event) {
@@ -27,7 +27,7 @@ impl Observer for Recorder {
 }
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     Wait(u64),
     Jump(u64),
     Begin(Option<u64>, bool),
@@ -36,7 +36,7 @@ enum Op {
     Cancel(usize),
 }
 
-fn any_outcome() -> impl Strategy<Value = Outcome> + Clone {
+pub(crate) fn any_outcome() -> impl Strategy<Value = Outcome> + Clone {
     let kind = prop::sample::select(FaultKind::ALL.to_vec());
     let hint = prop::option::weighted(0.2, any_span(0, 100_000_000_000));
     let failure =
@@ -44,7 +44,7 @@ fn any_outcome() -> impl Strategy<Value = Outcome> + Clone {
     prop_oneof![2 => Just(Outcome::Success), 6 => failure, 1 => Just(Outcome::Neutral), 1 => Just(Outcome::Lost)]
 }
 
-fn ops(jumps: bool) -> impl Strategy<Value = Vec<Op>> {
+pub(crate) fn ops(jumps: bool) -> impl Strategy<Value = Vec<Op>> {
     let index = any::<usize>;
     let deadline = prop::option::of(log_uniform(0, 10_000_000_000));
     let jump = if jumps {
@@ -63,7 +63,7 @@ fn ops(jumps: bool) -> impl Strategy<Value = Vec<Op>> {
     prop::collection::vec(op, 1..150)
 }
 
-fn any_config() -> impl Strategy<Value = GuardConfig> {
+pub(crate) fn any_config() -> impl Strategy<Value = GuardConfig> {
     let quota = prop_oneof![
         Just(Quota::UNLIMITED),
         (1..6_u32, 1..5_u32).prop_map(|(rate, burst)| Quota::per_second(rate).unwrap().burst(burst).unwrap()),
@@ -271,16 +271,21 @@ impl<'r> World<'r> {
     }
 }
 
+/// A guard and its callers from beginning to end. The fuzzer tells stories as well.
+pub(crate) fn story(config: GuardConfig, ops: Vec<Op>, last: Outcome, seed: u64, start: u64) {
+    let recorder = Recorder::default();
+    let mut world = World::new(config, &recorder, seed, start);
+    for op in ops {
+        world.apply(op);
+    }
+    world.finish(last);
+}
+
 #[test]
 fn many_calls_at_once_each_end_once_and_leave_nothing_behind() {
     let inputs = (any_config(), ops(false), any_outcome(), any::<u64>());
     check(800, inputs, |(config, ops, last, seed)| {
-        let recorder = Recorder::default();
-        let mut world = World::new(config, &recorder, seed, 2_000_000_000);
-        for op in ops {
-            world.apply(op);
-        }
-        world.finish(last);
+        story(config, ops, last, seed, 2_000_000_000);
     });
 }
 
@@ -288,12 +293,7 @@ fn many_calls_at_once_each_end_once_and_leave_nothing_behind() {
 fn any_now_and_any_order_end_every_call() {
     let inputs = (any_config(), ops(true), any_outcome(), any::<u64>(), any_nanos());
     check(500, inputs, |(config, ops, last, seed, start)| {
-        let recorder = Recorder::default();
-        let mut world = World::new(config, &recorder, seed, start);
-        for op in ops {
-            world.apply(op);
-        }
-        world.finish(last);
+        story(config, ops, last, seed, start);
     });
 }
 

@@ -1,10 +1,12 @@
 //! The table of keys against a map of limiters that never forgets.
 
+mod shared;
+
 use core::time::Duration;
 use std::collections::HashMap;
 
 use crossbridge_core::rate_limit::keyed::hash::KeyHash;
-use crossbridge_core::rate_limit::keyed::{KeyedAnswer, KeyedLimiter, KeyedStats, Overflow, Slot};
+use crossbridge_core::rate_limit::keyed::{KeyedAnswer, KeyedLimiter, KeyedStats, Line, Overflow};
 use crossbridge_core::rate_limit::{Answer, RateLimiter};
 use crossbridge_core::{Instant, Quota};
 use proptest::prelude::*;
@@ -72,8 +74,8 @@ fn ops(keys: u64, longest: u64) -> impl Strategy<Value = Vec<Op>> {
 }
 
 /// Runs both; stops at the first overflow, which needs more active keys than `fits`.
-fn agree<const SLOTS: usize>(ops: Vec<Op>, start: u64, fits: usize) {
-    let mut table = KeyedLimiter::<[Slot; SLOTS]>::with_slots(Overflow::Refuse);
+fn agree<const LINES: usize>(ops: Vec<Op>, start: u64, fits: usize) {
+    let mut table = KeyedLimiter::<[Line; LINES]>::with_slots(Overflow::Refuse);
     let mut oracle = Unbounded::default();
     let mut now = start;
     for op in ops {
@@ -140,13 +142,17 @@ fn agree<const SLOTS: usize>(ops: Vec<Op>, start: u64, fits: usize) {
 #[test]
 fn idle_reuse_is_lossless() {
     let start = || log_uniform(0, 1 << 58);
-    // One bucket: exact as long as eight keys are active, out of any number.
-    check(400, (ops(40, 40_000), start()), |(ops, start)| {
-        agree::<8>(ops, start, 8);
+    // One line, and two that every key may be in: exact as long as the active keys fit, out of any
+    // number.
+    check(200, (ops(40, 20_000), start()), |(ops, start)| {
+        agree::<1>(ops, start, 4);
     });
-    // Two buckets are shared by all or half of the keys.
-    check(400, (ops(200, 10_000), start()), |(ops, start)| {
-        agree::<64>(ops, start, 9);
+    check(200, (ops(40, 40_000), start()), |(ops, start)| {
+        agree::<2>(ops, start, 8);
+    });
+    // More than two of them: keys are moved between their lines before one is turned away.
+    check(200, (ops(200, 40_000), start()), |(ops, start)| {
+        agree::<8>(ops, start, 20);
     });
 }
 
@@ -154,12 +160,12 @@ fn idle_reuse_is_lossless() {
 #[test]
 fn five_thousand_active_keys_do_not_disturb_a_foreign_key() {
     let quota = Quota::per_minute(30).unwrap().burst(1).unwrap();
-    let mut table = KeyedLimiter::new(vec![Slot::EMPTY; 8_192], Overflow::Refuse).unwrap();
+    let mut table = KeyedLimiter::new(vec![Line::EMPTY; 2_048], Overflow::Refuse).unwrap();
     let mut alone = RateLimiter::new(quota);
     let names = KeyHash::new(3);
     let foreign = names.text("foreign");
-    // By construction: no request looks at more slots than this, whoever else is there.
-    assert_eq!(KeyedLimiter::<Vec<Slot>>::PROBES, 16);
+    // By construction: no request looks at more lines than this, whoever else is there.
+    assert_eq!(KeyedLimiter::<Vec<Line>>::LOOKS, 42);
     for round in 0..12 {
         let now = Instant::from_nanos(round * 700_000_000);
         for noisy in 0..5_000 {
@@ -175,20 +181,21 @@ fn five_thousand_active_keys_do_not_disturb_a_foreign_key() {
 
 /// What the module page says about capacity, also for hashes that are only numbers in a row.
 #[test]
-fn two_thirds_of_a_table_fill_before_a_key_is_turned_away() {
+fn five_sixths_of_a_table_fill_before_a_key_is_turned_away() {
     let quota = Quota::per_minute(1).unwrap();
     let hash = KeyHash::new(9);
     for mixed in [true, false] {
-        let mut table = KeyedLimiter::new(vec![Slot::EMPTY; 1 << 14], Overflow::Refuse).unwrap();
-        let fitted = (0..1 << 14).take_while(|&key| {
-            let key = if mixed { hash.number(key) } else { key };
-            table.check(Instant::ZERO, key, 1, quota) == KeyedAnswer::Granted
-        });
+        let mut table = KeyedLimiter::new(vec![Line::EMPTY; 1 << 12], Overflow::Refuse).unwrap();
+        let key = |key| if mixed { hash.number(key) } else { key };
+        let fitted = (0..1 << 14)
+            .take_while(|&n| table.check(Instant::ZERO, key(n), 1, quota) == KeyedAnswer::Granted);
         let fitted = fitted.count();
-        assert!(
-            fitted * 3 >= (1 << 14) * 2,
-            "only {fitted} fitted, mixed: {mixed}"
-        );
+        assert!(fitted * 6 >= (1 << 14) * 5, "{fitted} fitted, mixed: {mixed}");
+        // Those that were moved on the way are all still there, once each.
+        assert_eq!(table.active(Instant::ZERO), fitted);
+        for n in 0..fitted as u64 {
+            assert_eq!(table.remaining(Instant::ZERO, key(n), quota), 0);
+        }
     }
 }
 
@@ -197,7 +204,7 @@ fn a_full_table_says_when_a_slot_comes_free() {
     let inputs = (prop::collection::vec(0..1_000_u64, 8), 0..4_u64);
     check(200, inputs, |(gaps, kind)| {
         let quota = Quota::per_second(1).unwrap();
-        let mut table = KeyedLimiter::<[Slot; 8]>::with_slots(Overflow::Refuse);
+        let mut table = KeyedLimiter::<[Line; 2]>::with_slots(Overflow::Refuse);
         let mut now = kind * SECOND;
         let mut first_idle = u64::MAX;
         for (key, gap) in gaps.iter().enumerate() {
@@ -228,7 +235,7 @@ fn eviction_forgets_the_smallest_debt() {
     let debts = Just((1..=8_u32).collect::<Vec<_>>()).prop_shuffle();
     check(200, debts, |debts| {
         let quota = Quota::per_second(10).unwrap();
-        let mut table = KeyedLimiter::<[Slot; 8]>::with_slots(Overflow::EvictNearestIdle);
+        let mut table = KeyedLimiter::<[Line; 2]>::with_slots(Overflow::EvictNearestIdle);
         for &debt in &debts {
             let answer = table.check(Instant::ZERO, hash(u64::from(debt)), debt, quota);
             assert_eq!(answer, KeyedAnswer::Granted);
@@ -257,7 +264,7 @@ fn a_step_back_moves_every_key_along() {
     let inputs = (log_uniform(0, 1 << 60), log_uniform(0, 1 << 60), 0..SECOND);
     check(300, inputs, |(before, step, gap)| {
         let quota = Quota::per_second(2).unwrap();
-        let mut table = KeyedLimiter::<[Slot; 8]>::with_slots(Overflow::Refuse);
+        let mut table = KeyedLimiter::<[Line; 2]>::with_slots(Overflow::Refuse);
         let start = Instant::from_nanos(before);
         for key in 0..8 {
             assert_eq!(table.check(start, hash(key), 2, quota), KeyedAnswer::Granted);
@@ -288,7 +295,7 @@ fn any_now_and_any_order_panic_at_nothing() {
         300,
         (policy, prop::collection::vec(op, 1..80)),
         |(policy, ops)| {
-            let mut table = KeyedLimiter::<[Slot; 16]>::with_slots(policy);
+            let mut table = KeyedLimiter::<[Line; 4]>::with_slots(policy);
             for (what, nanos, key, n, quota) in ops {
                 let now = Instant::from_nanos(nanos);
                 let quota = quotas().get(quota).copied().unwrap_or(Quota::UNLIMITED);
@@ -315,23 +322,44 @@ fn any_now_and_any_order_panic_at_nothing() {
 }
 
 #[test]
-fn storage_is_whole_buckets_of_any_kind() {
-    let refused = KeyedLimiter::new(vec![Slot::EMPTY; 12], Overflow::Refuse).unwrap_err();
-    assert_eq!(refused.to_string(), "slots is 12, expected a multiple of 8");
-    assert!(KeyedLimiter::new(Vec::new(), Overflow::Refuse).is_err());
-    let mut memory = [Slot::EMPTY; 24];
+fn storage_is_lines_of_any_kind() {
+    let refused = KeyedLimiter::new(Vec::new(), Overflow::Refuse).unwrap_err();
+    assert_eq!(refused.to_string(), "lines is 0, expected 1 to 4294967295");
+    let mut memory = [Line::EMPTY; 6];
     assert!(KeyedLimiter::new(&mut memory[..], Overflow::Refuse).is_ok());
-    assert!(KeyedLimiter::new(vec![Slot::EMPTY; 8].into_boxed_slice(), Overflow::Refuse).is_ok());
-    assert_eq!(size_of::<Slot>(), 16);
-    static TABLE: KeyedLimiter<[Slot; 16]> = KeyedLimiter::with_slots(Overflow::Refuse);
+    assert!(KeyedLimiter::new(vec![Line::EMPTY; 8].into_boxed_slice(), Overflow::Refuse).is_ok());
+    assert_eq!((size_of::<Line>(), align_of::<Line>()), (64, 64));
+    static TABLE: KeyedLimiter<[Line; 4]> = KeyedLimiter::with_slots(Overflow::Refuse);
     assert_eq!(TABLE.stats(), KeyedStats::default());
+}
+
+/// A hash of zero is a key like any other: no empty slot is mistaken for its own.
+#[test]
+fn the_hash_zero_is_a_key() {
+    let quota = Quota::per_minute(2).unwrap();
+    let mut table = KeyedLimiter::<[Line; 1]>::with_slots(Overflow::Refuse);
+    for key in 1..3 {
+        assert_eq!(
+            table.check(Instant::ZERO, hash(key), 1, quota),
+            KeyedAnswer::Granted
+        );
+    }
+    assert_eq!(table.check(Instant::ZERO, 0, 2, quota), KeyedAnswer::Granted);
+    // The slots before its own come free.
+    table.reset(hash(1));
+    table.reset(hash(2));
+    assert_eq!(table.remaining(Instant::ZERO, 0, quota), 0);
+    assert!(matches!(
+        table.check(Instant::ZERO, 0, 1, quota),
+        KeyedAnswer::NotBefore(_)
+    ));
 }
 
 /// Numbers in a row as they are, without a hash, and such that differ in one bit.
 #[test]
 fn raw_numbers_are_keys_of_their_own() {
     let quota = Quota::per_minute(1).unwrap();
-    let mut table = KeyedLimiter::new(vec![Slot::EMPTY; 1_024], Overflow::Refuse).unwrap();
+    let mut table = KeyedLimiter::new(vec![Line::EMPTY; 256], Overflow::Refuse).unwrap();
     let rows = (0..256)
         .chain((8..64).map(|bit| 1 << bit))
         .chain((8..64).map(|bit| 1 << bit | 1));

@@ -7,10 +7,11 @@ use crossbridge_core::retry::{Backoff, Bounds, Decision, Failure, Retry, RetryBu
 use crossbridge_core::{BudgetConfig, FaultKind, Instant, RetryPolicy, StopReason};
 use proptest::prelude::*;
 
+use crate::backoff::rules;
 use crate::{A_DAY, any_nanos, any_span, check, log_uniform};
 
 /// A policy whose limits are near each other, so that each of them decides now and then.
-fn any_policy() -> impl Strategy<Value = RetryPolicy> + Clone {
+pub(crate) fn any_policy() -> impl Strategy<Value = RetryPolicy> + Clone {
     let times = (
         any_span(0, A_DAY),
         prop::option::of(any_span(0, u64::MAX)),
@@ -29,7 +30,7 @@ fn any_policy() -> impl Strategy<Value = RetryPolicy> + Clone {
     )
 }
 
-fn any_failure() -> impl Strategy<Value = Failure> + Clone {
+pub(crate) fn any_failure() -> impl Strategy<Value = Failure> + Clone {
     let kind = prop::sample::select(FaultKind::ALL.to_vec());
     let hint = prop::option::of(any_span(0, 2 * A_DAY));
     (kind, hint).prop_map(|(kind, retry_after)| Failure { kind, retry_after })
@@ -76,7 +77,7 @@ fn expected(
     }
     let delay = notes
         .backoff
-        .next_delay(policy, failure.kind == FaultKind::Throttled, rng);
+        .next_delay(&rules(*policy), failure.kind == FaultKind::Throttled, rng);
     let delay = hint.clamp(delay, delay + Duration::from_secs(5));
     let at = now + delay.as_nanos();
     // The clock ends: what is later is at its end.
@@ -132,10 +133,10 @@ fn decides_as_the_table_says() {
             let mut notes = Notes {
                 failures: 0,
                 first_failure: 0,
-                backoff: Backoff::new(&policy),
+                backoff: Backoff::new(&rules(policy)),
                 tokens,
             };
-            let mut retry = Retry::new(&policy);
+            let mut retry = Retry::new(&rules(policy));
             let (mut rng, mut twin) = (SplitMix64::new(seed), SplitMix64::new(seed));
             let mut now = start;
             for (gap, failure) in failures {
@@ -143,7 +144,7 @@ fn decides_as_the_table_says() {
                 let said = retry.on_failure(
                     Instant::from_nanos(now),
                     failure,
-                    &policy,
+                    &rules(policy),
                     bounds,
                     &mut budget,
                     &mut rng,
@@ -193,10 +194,10 @@ fn a_hint_never_shortens_a_delay_and_adds_five_seconds_at_most() {
                 let failure = Failure { kind, retry_after };
                 let mut rng = SplitMix64::new(seed);
                 let now = Instant::from_nanos(7);
-                match Retry::new(&policy).on_failure(
+                match Retry::new(&rules(policy)).on_failure(
                     now,
                     failure,
-                    &policy,
+                    &rules(policy),
                     Bounds::default(),
                     &mut budget,
                     &mut rng,
@@ -228,11 +229,11 @@ fn any_now_and_any_order_get_an_answer() {
             idempotent: true,
         };
         let mut budget = RetryBudget::new(BudgetConfig::UNLIMITED).unwrap();
-        let mut retry = Retry::new(&policy);
+        let mut retry = Retry::new(&rules(policy));
         let mut rng = SplitMix64::new(seed);
         for (now, failure) in failures {
             let now = Instant::from_nanos(now);
-            match retry.on_failure(now, failure, &policy, bounds, &mut budget, &mut rng) {
+            match retry.on_failure(now, failure, &rules(policy), bounds, &mut budget, &mut rng) {
                 Decision::RetryAt(at, _) => {
                     assert!(at >= now && retry.failures() < policy.attempts);
                     assert!(bounds.deadline.is_none_or(|deadline| at < deadline));

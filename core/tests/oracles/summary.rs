@@ -4,9 +4,10 @@
 use crossbridge_core::Instant;
 use crossbridge_core::breaker::BreakerState;
 use crossbridge_core::health::Health;
-use crossbridge_core::health::degraded::{DegradedMode, Feature, Why};
+use crossbridge_core::health::degraded::{DegradedMode, DegradedSnapshot, Feature, Why};
 use crossbridge_core::health::summary::{
-    Cause, Criticality, Group, Reason, Summary, Target, Verdict, quorum, summarize, with_breaker,
+    Cause, Criticality, Group, Reason, Summary, SummarySnapshot, Target, Verdict, quorum, summarize,
+    with_breaker,
 };
 use proptest::prelude::*;
 
@@ -139,6 +140,8 @@ fn a_change_is_told_once() {
         let mut shown = Health::Unknown;
         for targets in looks {
             let verdict = Verdict::over(&targets, &groups);
+            // Taken out and put back before every look: no change is told twice or not at all.
+            summary = Summary::restore(&summary.snapshot()).unwrap();
             let change = summary.update(Instant::ZERO, &targets, &groups);
             assert_eq!(change.is_some(), verdict.health != shown);
             if let Some(change) = change {
@@ -226,6 +229,7 @@ fn a_feature_is_off_while_a_target_it_needs_is_down() {
                     *switch = true;
                 }
             }
+            mode = DegradedMode::restore(&features, 3, &mode.snapshot()).unwrap();
             let told: Vec<(String, bool)> = mode
                 .update(Instant::ZERO, &targets)
                 .map(|change| {
@@ -296,6 +300,49 @@ fn what_cannot_be_a_degraded_mode_is_refused() {
         DegradedMode::new(&[feature(&[2])], 2).unwrap_err().to_string(),
         "needs is 2, expected the index of a target"
     );
+}
+
+#[test]
+fn snapshots_of_others_are_refused() {
+    let feature = Feature {
+        name: "search",
+        needs: &[0],
+    };
+    let features = [feature; 64];
+    let taken = DegradedMode::new(&features, 1).unwrap().snapshot();
+    let all_off = DegradedSnapshot {
+        off: u64::MAX,
+        ..taken
+    };
+    let restored = DegradedMode::restore(&features, 1, &all_off).unwrap();
+    assert_eq!((restored.off().count(), restored.snapshot()), (64, all_off));
+    let refused = |features: &[Feature], targets, from: DegradedSnapshot| {
+        let refused = DegradedMode::restore(features, targets, &from).unwrap_err();
+        refused.to_string()
+    };
+    assert_eq!(
+        refused(&features, 1, DegradedSnapshot { version: 2, ..taken }),
+        "snapshot: version is 2, expected 1"
+    );
+    assert_eq!(
+        refused(&features[..63], 1, taken),
+        "snapshot: features is 64, expected as many as there are"
+    );
+    assert_eq!(
+        refused(&features, 0, taken),
+        "snapshot: config is 0, expected features that a new mode accepts"
+    );
+    let fewer = DegradedMode::new(&features[..2], 1).unwrap().snapshot();
+    let broken = DegradedSnapshot { off: 0b100, ..fewer };
+    assert_eq!(
+        refused(&features[..2], 1, broken),
+        "snapshot: off is 4, expected no more bits than features"
+    );
+    let newer = SummarySnapshot {
+        version: 2,
+        ..Summary::new().snapshot()
+    };
+    assert!(Summary::restore(&newer).is_err());
 }
 
 /// The last of sixty-four, too, is told and kept.

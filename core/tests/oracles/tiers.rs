@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::thread;
 
-use crossbridge_core::rate_limit::keyed::{KeyedLimiter, KeyedStats, Overflow, Slot};
+use crossbridge_core::rate_limit::keyed::{KeyedLimiter, KeyedStats, Line, Overflow};
 use crossbridge_core::rate_limit::tiers::{self, Keyed, Refused, Shared, Tier};
 use crossbridge_core::rate_limit::{Answer, RateLimiter, SharedRateLimiter};
 use crossbridge_core::{Clock, Instant, Quota};
@@ -20,7 +20,7 @@ const KEY: u64 = 7 << 8;
 
 /// The three forms side by side: owned, of a table, and shared.
 struct World {
-    user: KeyedLimiter<[Slot; 8]>,
+    user: KeyedLimiter<[Line; 2]>,
     user_quota: Quota,
     organisation: SharedRateLimiter,
     everybody: RateLimiter,
@@ -158,7 +158,7 @@ fn a_step_back_locks_no_tier() {
 #[test]
 fn a_full_table_is_a_refusing_tier() {
     let slow = Quota::per_second(1).unwrap();
-    let mut users = KeyedLimiter::<[Slot; 8]>::with_slots(Overflow::Refuse);
+    let mut users = KeyedLimiter::<[Line; 2]>::with_slots(Overflow::Refuse);
     for key in 0..8_u64 {
         let _ = users.check(Instant::ZERO, key << 8, 1, slow);
     }
@@ -205,7 +205,7 @@ fn what_a_lost_race_took_is_given_back() {
     let clock = At(now);
     let mut owned = RateLimiter::new(quota(3, 1_024));
     let shared = SharedRateLimiter::new(quota(5, 1_024));
-    let mut table = KeyedLimiter::<[Slot; 8]>::with_slots(Overflow::Refuse);
+    let mut table = KeyedLimiter::<[Line; 2]>::with_slots(Overflow::Refuse);
     let mut keyed = Keyed::new(&mut table, KEY, quota(4, 1_024));
     let mut lost = Lost(Answer::NotBefore(Instant::MAX));
     let mut tier = Shared::new(&shared, &clock);

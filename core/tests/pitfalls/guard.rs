@@ -237,3 +237,53 @@ fn the_kind_decides_and_no_text() {
     let failed = failed.map_err(|failed| (failed.reason, failed.attempts));
     assert_eq!(failed, Err((StopReason::Permanent, 1)));
 }
+
+/// A retry that was due in time and is polled late, by a thread that was off its core: it is not
+/// made.
+#[test]
+fn a_retry_polled_too_late_gives_up() {
+    let config = GuardConfig {
+        retry: RetryPolicy {
+            give_up_after: Some(Duration::from_secs(2)),
+            ..RetryPolicy::DEFAULT.jitter(Jitter::None)
+        },
+        ..GuardConfig::DEFAULT
+    };
+    let mut guard = Guard::new(config).unwrap();
+    let mut rng = SplitMix64::new(1);
+    let second = |n: u64| Instant::from_nanos(n * 1_000_000_000);
+    let mut call = guard.begin(second(10), None);
+    let Step::Attempt(permit) = call.poll(second(10), &mut rng) else {
+        panic!("nothing is in the way")
+    };
+    call.on_outcome(second(10), permit, Outcome::failed(FaultKind::Transient));
+    assert!(matches!(call.poll(second(10), &mut rng), Step::Wait { until } if until < second(11)));
+    let Step::Done(Verdict::Stopped { reason, .. }) = call.poll(second(13), &mut rng) else {
+        panic!("three seconds after the first failure")
+    };
+    assert_eq!(reason, StopReason::GaveUp);
+}
+
+/// A call that has no time at all can only fail: whoever writes it meant something else.
+#[test]
+fn spans_of_zero_are_refused() {
+    let zero = Some(Duration::ZERO);
+    for (config, field) in [
+        (
+            GuardConfig {
+                deadline: zero,
+                ..GuardConfig::DEFAULT
+            },
+            "deadline",
+        ),
+        (
+            GuardConfig {
+                attempt_timeout: zero,
+                ..GuardConfig::DEFAULT
+            },
+            "attempt_timeout",
+        ),
+    ] {
+        assert_eq!(Guard::new(config).unwrap_err().field, field);
+    }
+}

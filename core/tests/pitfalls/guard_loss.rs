@@ -49,7 +49,12 @@ fn attempt<O: Observer>(call: &mut CallState, guard: &mut Guard<O>) -> Permit {
 fn retrying<O: Observer>(guard: &mut Guard<O>) -> (CallState, Permit) {
     let mut call = guard.begin_detached(Instant::ZERO, None);
     let first = attempt(&mut call, guard);
-    call.on_outcome(guard, Instant::ZERO, first, Outcome::failed(FaultKind::Transient));
+    call.on_outcome(
+        &mut *guard,
+        Instant::ZERO,
+        first,
+        Outcome::failed(FaultKind::Transient),
+    );
     let second = attempt(&mut call, guard);
     assert_eq!(guard.budget_tokens(Instant::ZERO), 500 - 14);
     (call, second)

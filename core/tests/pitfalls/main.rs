@@ -1,6 +1,7 @@
 //! Faults that other libraries have, or had, each as a test that ours does not.
 
 mod breaker;
+mod budget;
 mod clock;
 mod guard;
 mod guard_loss;

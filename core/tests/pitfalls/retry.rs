@@ -1,11 +1,16 @@
-//! Delays that exceed their cap, grow into an overflow or outlast a deadline; budgets that do not
-//! keep their ratio.
+//! Delays that exceed their cap, grow into an overflow or outlast a deadline; loops that wake too
+//! late, or never.
 
 use core::time::Duration;
 
 use crossbridge_core::draw::SplitMix64;
-use crossbridge_core::retry::{Backoff, Bounds, Decision, Failure, Retry, RetryBudget};
-use crossbridge_core::{BudgetConfig, FaultKind, Instant, Jitter, PerMille, RetryPolicy, StopReason};
+use crossbridge_core::retry::{
+    Backoff, Bounds, Concurrency, Decision, Failure, Retry, RetryBudget, RetryRules, SharedRetryBudget,
+};
+use crossbridge_core::testing::ManualClock;
+use crossbridge_core::{
+    BudgetConfig, Clock, FaultKind, Instant, Jitter, PerMille, RetryPolicy, Sleeper, StopReason,
+};
 
 use crate::at_secs;
 
@@ -23,9 +28,10 @@ fn jitter_never_exceeds_cap() {
     let mut rng = SplitMix64::new(1);
     for jitter in jitters {
         let policy = RetryPolicy::STANDARD.jitter(jitter);
-        let mut backoff = Backoff::new(&policy);
+        let rules = RetryRules::new(policy).unwrap();
+        let mut backoff = Backoff::new(&rules);
         let longest = (0..10_000)
-            .map(|_| backoff.next_delay(&policy, false, &mut rng))
+            .map(|_| backoff.next_delay(&rules, false, &mut rng))
             .max();
         assert!(longest <= Some(policy.max_delay), "{jitter:?}: {longest:?}");
     }
@@ -39,11 +45,11 @@ fn growth_does_not_overflow_before_the_cap() {
         max_delay: Duration::from_secs(86_400),
         ..RetryPolicy::DEFAULT.jitter(Jitter::None)
     };
-    policy.check().unwrap();
-    let mut backoff = Backoff::new(&policy);
+    let rules = RetryRules::new(policy).unwrap();
+    let mut backoff = Backoff::new(&rules);
     let mut rng = SplitMix64::new(1);
     let delays: Vec<_> = (0..10_000)
-        .map(|_| backoff.next_delay(&policy, false, &mut rng))
+        .map(|_| backoff.next_delay(&rules, false, &mut rng))
         .collect();
     assert!(delays.is_sorted());
     assert_eq!(delays.last(), Some(&policy.max_delay));
@@ -55,10 +61,11 @@ fn decide(policy: &RetryPolicy, failure: Failure, deadline: Option<Instant>) -> 
         deadline,
         idempotent: false,
     };
-    Retry::new(policy).on_failure(
+    let rules = RetryRules::new(*policy).unwrap();
+    Retry::new(&rules).on_failure(
         at_secs(100),
         failure,
-        policy,
+        &rules,
         bounds,
         &mut budget,
         &mut SplitMix64::new(1),
@@ -109,56 +116,116 @@ fn nothing_sleeps_past_the_deadline() {
     );
 }
 
-/// tower rounds a ratio of 0.6 up to 1.0.
-#[test]
-fn budget_ratio_06_grants_06() {
-    let mut budget = RetryBudget::new(BudgetConfig::ratio(PerMille::new(600).unwrap(), 0, 10)).unwrap();
-    let mut retries = 0;
-    for _ in 0..1_000 {
-        budget.on_call(Instant::ZERO);
-        retries += u32::from(budget.withdraw(Instant::ZERO, FaultKind::Transient).is_some());
+/// A sleeper that is as late as the clock says.
+struct Late<'c>(&'c ManualClock, Duration);
+
+impl Sleeper for Late<'_> {
+    fn sleep(&mut self, span: Duration) {
+        self.0.advance(span + self.1);
     }
-    assert!(
-        (609..=610).contains(&retries),
-        "{retries} retries for 1000 calls, and a burst of 10"
-    );
 }
 
-/// tower grants the minimum of ten seconds at once, 100 retries at t = 0.
+/// A retry that was due in time and is made too late is not made, and what it cost comes back.
 #[test]
-fn budget_does_not_grant_ten_seconds_at_once() {
-    let config = BudgetConfig::ratio(PerMille::new(200).unwrap(), 10, 1);
-    let mut budget = RetryBudget::new(config).unwrap();
-    let mut granted = |now| {
-        (0..1_000)
-            .filter(|_| budget.withdraw(now, FaultKind::Transient).is_some())
-            .count()
+fn a_late_sleep_outlasts_neither_deadline_nor_patience() {
+    let second = Duration::from_secs(1);
+    let policy = RetryPolicy::DEFAULT.jitter(Jitter::None);
+    let patience = RetryPolicy {
+        give_up_after: Some(second),
+        ..policy
     };
-    assert_eq!(granted(Instant::ZERO), 1, "the burst");
-    assert_eq!(granted(at_secs(10)), 1, "however long nobody asked");
-    // Asked steadily, it is the rate it says.
-    let a_second =
-        (1..=100).map(|tenth| granted(at_secs(10).saturating_add(Duration::from_millis(10 * tenth))));
-    assert_eq!(a_second.sum::<usize>(), 10);
+    for (policy, deadline, late, reason) in [
+        (policy, Some(at_secs(1)), 499, None),
+        (policy, Some(at_secs(1)), 500, Some(StopReason::Deadline)),
+        (patience, None, 500, None),
+        (patience, None, 501, Some(StopReason::GaveUp)),
+    ] {
+        let rules = RetryRules::new(policy).unwrap();
+        let mut budget = RetryBudget::new(BudgetConfig::AWS).unwrap();
+        let clock = ManualClock::new();
+        let bounds = Bounds {
+            deadline,
+            idempotent: false,
+        };
+        let answer = rules.within(bounds).paid_by(&mut budget).call(
+            &clock,
+            &mut Late(&clock, Duration::from_millis(late)),
+            &mut SplitMix64::new(1),
+            |attempt| match attempt.number() {
+                1 => Err(FaultKind::Transient),
+                _ => Ok(()),
+            },
+        );
+        assert_eq!(
+            answer.err().map(|error| (error.reason, error.attempts)),
+            reason.map(|reason| (reason, 1))
+        );
+        // AWS: a retry that succeeds gets its cost back, too.
+        assert_eq!(budget.tokens(clock.now()), 500);
+    }
 }
 
-/// The ratio bounds every retry, not only those in vain (Finagle); AWS pays successes back.
+/// A loop that compares with an instant of before the step sleeps for as long as the step was.
 #[test]
-fn a_ratio_is_not_refunded_by_success() {
-    use crossbridge_core::retry::RetryBudget;
-    use crossbridge_core::{BudgetConfig, FaultKind, Instant, PerMille};
+fn a_clock_that_steps_back_lengthens_no_wait() {
+    struct SetBack<'c>(&'c ManualClock, bool);
 
-    let tenth = PerMille::new(100).expect("a share");
-    for (config, refunded) in [
-        (BudgetConfig::ratio(tenth, 0, 5), false),
-        (BudgetConfig::AWS, true),
-    ] {
-        let mut budget = RetryBudget::new(config).expect("a budget");
-        let full = budget.tokens(Instant::ZERO);
-        let receipt = budget
-            .withdraw(Instant::ZERO, FaultKind::Transient)
-            .expect("there is enough");
-        budget.on_retry_success(receipt);
-        assert_eq!(budget.tokens(Instant::ZERO) == full, refunded, "{config:?}");
+    impl Sleeper for SetBack<'_> {
+        fn sleep(&mut self, span: Duration) {
+            self.0.advance(span);
+            if !core::mem::replace(&mut self.1, true) {
+                self.0.set(at_secs(10));
+            }
+        }
+    }
+
+    let rules = RetryRules::new(RetryPolicy::DEFAULT.jitter(Jitter::None)).unwrap();
+    let clock = ManualClock::new();
+    clock.set(at_secs(7_200));
+    let bounds = Bounds {
+        deadline: Some(at_secs(7_205)),
+        idempotent: false,
+    };
+    let answer: Result<(), _> = rules.within(bounds).call(
+        &clock,
+        &mut SetBack(&clock, false),
+        &mut SplitMix64::new(1),
+        |_| Err(FaultKind::Transient),
+    );
+    let error = answer.unwrap_err();
+    assert_eq!((error.reason, error.attempts), (StopReason::AttemptsExhausted, 3));
+    // Half a second, which counts as not passed, again; and a second.
+    assert_eq!(error.slept, Duration::from_secs(2));
+}
+
+/// A closure that panics between `on_call` and `on_end` would hold its place for ever, and that of
+/// its retry.
+#[test]
+fn a_call_that_panics_is_over_for_its_budget() {
+    let config = BudgetConfig {
+        concurrency: Some(Concurrency {
+            share: PerMille::ALL,
+            min: 0,
+        }),
+        ..BudgetConfig::UNLIMITED
+    };
+    let rules = RetryRules::new(RetryPolicy::DEFAULT).unwrap();
+    for fatal in [1, 2] {
+        let budget = SharedRetryBudget::new(config).unwrap();
+        let panicked = std::panic::catch_unwind(|| {
+            let clock = ManualClock::new();
+            let mut rng = SplitMix64::new(1);
+            rules
+                .paid_by(&budget)
+                .call(&clock, &mut &clock, &mut rng, |attempt| {
+                    assert!(attempt.number() < fatal, "the fatal attempt");
+                    Err::<(), _>(FaultKind::Transient)
+                })
+        });
+        assert!(panicked.is_err());
+        let pays = || budget.withdraw(Instant::ZERO, FaultKind::Transient).is_some();
+        assert!(!pays(), "no call is under way");
+        budget.on_call(Instant::ZERO);
+        assert!(pays(), "no retry is counted");
     }
 }

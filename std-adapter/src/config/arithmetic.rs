@@ -88,8 +88,8 @@ impl CallPath {
             warnings.push("waits for the rate limit without a deadline".to_owned());
         }
         let breaker = &guard.breaker;
-        let rules = [breaker.failure_rate.is_some(), breaker.slow_rate.is_some()];
-        let no_rule = rules == [false, false] && breaker.consecutive_failures.is_none();
+        let no_rate = breaker.failure_rate.is_none() && breaker.slow_rate.is_none();
+        let no_rule = no_rate && breaker.consecutive_failures.is_none() && breaker.hanging_calls.is_none();
         if let (Some(name), BreakerMode::Auto, true) = (&self.uses.breaker, breaker.mode, no_rule) {
             warnings.push(format!(
                 "the breaker `{name}` can never open: no rule of it is on"

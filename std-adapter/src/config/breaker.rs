@@ -4,11 +4,12 @@
 //! circuit_breakers:
 //!   storage: { window: 30s, min_calls: 10, failure_rate: 0.5, open_wait: 5s }
 //!   runner: { failure_rate: off, consecutive_failures: 3, open_wait: 10s }
+//!   search: { hanging_calls: 20, slow_call: 2s, slow_start: 30s }
 //! ```
 //!
 //! What is left out is the core's default, fitted to what is there: `min_calls` shrinks to a smaller
 //! `window`, `open_wait_max` grows to a longer `open_wait`, and the numbers of half-open probes
-//! follow each other.
+//! follow each other. `hanging_calls` and `slow_start` are off unless they are said.
 
 use std::fmt;
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub(super) struct BreakerFile {
     half_open_successes: Option<Whole<1, 65_535>>,
     probe_timeout: Option<Seconds>,
     half_open_timeout: Option<Seconds>,
+    hanging_calls: Option<Whole<1, { u32::MAX }>>,
+    slow_start: Option<Seconds>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -90,6 +93,8 @@ pub(super) fn convert(file: &BreakerFile, path: &KeyPath, problems: &mut Vec<Pro
         half_open_timeout: file
             .half_open_timeout
             .map_or(default.half_open_timeout, Seconds::get),
+        hanging_calls: file.hanging_calls.map(Whole::get),
+        slow_start: file.slow_start.map(Seconds::get),
         jitter_seed: default.jitter_seed,
     };
     match config.check() {
@@ -98,7 +103,7 @@ pub(super) fn convert(file: &BreakerFile, path: &KeyPath, problems: &mut Vec<Pro
             let is_span = match error.field {
                 "window" => matches!(window, WindowKind::Time(_)),
                 "min_calls" | "failure_rate" | "slow_rate" | "consecutive_failures" => false,
-                "half_open_concurrent" | "half_open_calls" | "half_open_successes" => false,
+                "hanging_calls" | "half_open_concurrent" | "half_open_calls" | "half_open_successes" => false,
                 _ => true,
             };
             let mut problem = refused(error, path.key(error.field), is_span);
@@ -221,5 +226,46 @@ impl<'de> Deserialize<'de> for RateOrOff {
         }
 
         deserializer.deserialize_any(RateVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Document};
+
+    fn parse(breaker: &str) -> Result<BreakerConfig, String> {
+        let text = format!("runtime:\n  circuit_breakers:\n    it: {breaker}\n");
+        let document = Document::parse("crossbridge.yml", &text).map_err(|error| error.render())?;
+        match Config::from_document(&document, &|_: &str| None) {
+            Ok(config) => Ok(config.breakers()["it"]),
+            Err(error) => Err(error.render()),
+        }
+    }
+
+    #[test]
+    fn hanging_calls_and_a_slow_start_are_off_unless_they_are_said() {
+        let off = parse("{ window: 50 }").unwrap();
+        assert_eq!((off.hanging_calls, off.slow_start), (None, None));
+        let on = parse("{ hanging_calls: 20, slow_call: 2s, slow_start: 30s }").unwrap();
+        assert_eq!(on.hanging_calls, Some(20));
+        assert_eq!(on.slow_start, Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn what_the_core_refuses_is_refused_at_its_key() {
+        for (breaker, key, expected) in [
+            ("{ slow_start: 0s }", "slow_start", "more than 0"),
+            ("{ slow_start: 25h }", "slow_start", "at most a day"),
+            ("{ hanging_calls: 0 }", "hanging_calls", "1"),
+            ("{ hanging_calls: 1, slow_call: 0.0005 }", "slow_call", "1 ms"),
+        ] {
+            let refused = parse(breaker).unwrap_err();
+            let dotted = format!("runtime.circuit_breakers.it.{key}");
+            assert!(
+                refused.contains(&dotted) && refused.contains(expected),
+                "{refused}"
+            );
+        }
     }
 }

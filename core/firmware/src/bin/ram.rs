@@ -12,10 +12,10 @@ use cortex_m::register::msp;
 use cortex_m_rt::entry;
 use cortex_m_semihosting::hio;
 use crossbridge_core::breaker::Breaker;
-use crossbridge_core::guard::{CallState, Permit};
+use crossbridge_core::guard::{CallState, Permit, Policies};
 use crossbridge_core::health::Monitor;
 use crossbridge_core::retry::RetryBudget;
-use crossbridge_core::{Bulkhead, Event, Guard, GuardConfig, Instant, Observer, RateLimiter};
+use crossbridge_core::{Bulkhead, Event, Guard, Instant, Observer, RateLimiter};
 use crossbridge_firmware::drive::{Driver, Record};
 use crossbridge_firmware::stop::stop;
 use crossbridge_firmware::{paths, trace};
@@ -79,8 +79,13 @@ fn main() -> ! {
         ("bulkhead", size_of::<Bulkhead>()),
         ("retry budget", size_of::<RetryBudget>()),
         ("health monitor", size_of::<Monitor>()),
-        ("policies", size_of::<GuardConfig>()),
-        ("guard", size_of::<Guard>()),
+        ("policies, in flash", size_of::<Policies>()),
+        (
+            "guard under them, window of calls",
+            size_of::<Guard<(), &Policies, 0>>(),
+        ),
+        ("guard under them, any window", size_of::<Guard<(), &Policies>>()),
+        ("guard with its own", size_of::<Guard>()),
         ("one call", size_of::<CallState>()),
         ("one permit", size_of::<Permit>()),
         ("stack", stack),

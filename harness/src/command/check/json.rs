@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crossbridge_core::breaker::{BreakerMode, WindowKind};
 use crossbridge_core::health::MonitorConfig;
+use crossbridge_core::retry::Reserve;
 use crossbridge_core::{BreakerConfig, BudgetConfig, Jitter, OnLimit, PerMille, Quota, RetryPolicy};
 use crossbridge_std::config::{CallPath, Config};
 use serde_json::{Map, Value, json};
@@ -138,6 +139,7 @@ fn breaker(breaker: &BreakerConfig) -> Value {
         "slow_rate": breaker.slow_rate.map(number),
         "slow_call_seconds": breaker.slow_call.as_secs_f64(),
         "consecutive_failures": breaker.consecutive_failures,
+        "hanging_calls": breaker.hanging_calls,
         "open_wait_seconds": breaker.open_wait.as_secs_f64(),
         "open_wait_max_seconds": breaker.open_wait_max.as_secs_f64(),
         "half_open_concurrent": breaker.half_open_concurrent,
@@ -145,6 +147,7 @@ fn breaker(breaker: &BreakerConfig) -> Value {
         "half_open_successes": breaker.half_open_successes,
         "probe_timeout_seconds": breaker.probe_timeout.as_secs_f64(),
         "half_open_timeout_seconds": breaker.half_open_timeout.as_secs_f64(),
+        "slow_start_seconds": breaker.slow_start.map(|span| span.as_secs_f64()),
     })
 }
 
@@ -156,7 +159,13 @@ fn budget(budget: &BudgetConfig) -> Value {
         "throttled_retry_cost": budget.throttled_retry_cost,
         "deposit_per_call": budget.deposit_per_call,
         "deposit_on_first_success": budget.deposit_on_first_success,
+        "deposit_on_retry_success": budget.deposit_on_retry_success,
         "deposit_per_second": budget.deposit_per_second,
+        "reserve": budget.reserve.map(|Reserve(tokens)| tokens),
+        "concurrency": budget.concurrency.map(|gate| json!({
+            "share": number(gate.share),
+            "min": gate.min,
+        })),
     })
 }
 

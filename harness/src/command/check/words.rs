@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crossbridge_core::breaker::{BreakerMode, WindowKind};
+use crossbridge_core::retry::Reserve;
 use crossbridge_core::{BreakerConfig, BudgetConfig, Jitter, OnLimit};
 use crossbridge_std::config::{CallPath, Seconds};
 use crossbridge_std::logging::{Format, LogSettings};
@@ -161,6 +162,12 @@ pub(super) fn trips(breaker: &BreakerConfig) -> String {
     if let Some(failures) = breaker.consecutive_failures {
         rules.push(format!("{failures} in a row fail"));
     }
+    if let Some(calls) = breaker.hanging_calls {
+        rules.push(format!(
+            "{calls} are out for {} or more",
+            Seconds(breaker.slow_call)
+        ));
+    }
     if rules.is_empty() {
         return "never: no rule is on".to_owned();
     }
@@ -184,23 +191,36 @@ pub(super) fn open_for(breaker: &BreakerConfig) -> String {
 
 /// What closes it again.
 pub(super) fn closes(breaker: &BreakerConfig) -> String {
-    format!(
+    let probes = format!(
         "{} of {} probes succeed, {} at once",
         breaker.half_open_successes, breaker.half_open_calls, breaker.half_open_concurrent
-    )
+    );
+    match breaker.slow_start {
+        None => probes,
+        Some(span) => format!("{probes}; all calls again after {}", Seconds(span)),
+    }
 }
 
 /// Retries at once, and how they are earned back.
 pub(super) fn budget(budget: &BudgetConfig) -> (String, String) {
+    let gate = match budget.concurrency {
+        None => String::new(),
+        Some(gate) => format!("; under way {} of the calls, {} always", gate.share, gate.min),
+    };
     if budget.retry_cost == 0 {
-        return ("unlimited".to_owned(), "free".to_owned());
+        return ("unlimited".to_owned(), format!("free{gate}"));
     }
     let cost = u64::from(budget.retry_cost);
-    let burst = u64::from(budget.capacity) / cost;
+    let burst = match budget.reserve {
+        None => u64::from(budget.capacity) / cost,
+        // While more than the reserve is left: the last one may go below it.
+        Some(Reserve(kept)) => u64::from(budget.capacity.saturating_sub(kept)).div_ceil(cost),
+    };
     let mut earned = Vec::new();
     for (deposit, calls) in [
         (budget.deposit_per_call, "calls"),
         (budget.deposit_on_first_success, "calls that succeed at once"),
+        (budget.deposit_on_retry_success, "retries that succeed"),
     ] {
         if deposit > 0 {
             let number = cost.div_ceil(u64::from(deposit));
@@ -214,7 +234,7 @@ pub(super) fn budget(budget: &BudgetConfig) -> (String, String) {
     if earned.is_empty() {
         earned.push("never".to_owned());
     }
-    (burst.to_string(), earned.join(", "))
+    (burst.to_string(), earned.join(", ") + &gate)
 }
 
 /// Where records go, and which.

@@ -1,0 +1,429 @@
+//! The guard of one owner.
+
+use core::borrow::Borrow;
+
+use rand_core::Rng;
+
+use super::gates::{Gates, sealed::Sealed};
+use super::{Call, CallState, GuardConfig, GuardSnapshot, Outcome, Policies};
+use crate::ConfigError;
+use crate::breaker::{self, BreakerState, Circuit};
+use crate::event::{Event, Observer};
+use crate::fault::FaultKind;
+use crate::health::{Health, HealthChange, MonitorState};
+use crate::rate_limit::Answer;
+use crate::rate_limit::level::Level;
+use crate::retry::{Bounds, Budget, BudgetRules, Decision, Failure, Receipt, Retry, StopReason, Tokens};
+use crate::snapshot::{RestoreError, VERSION};
+use crate::time::Instant;
+
+/// The guard of one call path, owned by one caller. See the [module](super) for the rules, and
+/// [`SharedGuard`](super::SharedGuard) for many threads.
+///
+/// It owns its [`Policies`], or is [under](Guard::under) somebody else's; and it does everything, or
+/// is [small](Guard::of_calls).
+#[derive(Clone, Debug)]
+pub struct Guard<O = (), P = Policies, const ANNEX: usize = 1> {
+    level: Level,
+    circuit: Circuit<ANNEX>,
+    in_flight: u32,
+    tokens: Tokens,
+    vitals: Option<MonitorState>,
+    policies: P,
+    observer: O,
+}
+
+impl Guard {
+    /// A guard that tells nobody.
+    ///
+    /// # Errors
+    /// The first policy that is refused.
+    pub const fn new(config: GuardConfig) -> Result<Self, ConfigError> {
+        Self::with_observer(config, ())
+    }
+}
+
+impl<O> Guard<O> {
+    /// A guard that tells `observer` what happens.
+    ///
+    /// # Errors
+    /// The first policy that is refused.
+    pub const fn with_observer(config: GuardConfig, observer: O) -> Result<Self, ConfigError>
+    where
+        O: Copy,
+    {
+        let policies = match Policies::new(config) {
+            Ok(policies) => policies,
+            Err(refused) => return Err(refused),
+        };
+        Ok(Self {
+            level: Level::FULL,
+            circuit: Circuit::new(&policies.breaker),
+            in_flight: 0,
+            tokens: Tokens::new(),
+            vitals: match policies.health {
+                Some(_) => Some(MonitorState::new()),
+                None => None,
+            },
+            policies,
+            observer,
+        })
+    }
+}
+
+impl<O, P: Borrow<Policies>> Guard<O, P> {
+    /// A guard under policies that exist already: `&'static Policies`, an `Rc<Policies>`.
+    #[must_use]
+    pub fn under(policies: P, observer: O) -> Self {
+        Self::fresh(policies, observer)
+    }
+
+    /// The guard that was taken a snapshot of, at `now`, under these policies or others that fit.
+    ///
+    /// # Errors
+    /// A machine's snapshot has another version, or holds what these policies cannot; or it
+    /// watches a target's health and they do not, or the other way round.
+    pub fn restore(
+        policies: P,
+        observer: O,
+        from: &GuardSnapshot,
+        now: Instant,
+    ) -> Result<Self, RestoreError> {
+        Self::resume(policies, observer, from, now)
+    }
+}
+
+impl<O, P: Borrow<Policies>> Guard<O, P, 0> {
+    /// The same in less memory: the breaker's window is of calls, and it counts none that hang. See
+    /// [`Breaker::of_calls`](crate::breaker::Breaker::of_calls).
+    ///
+    /// ```
+    /// use crossbridge_core::guard::Policies;
+    /// use crossbridge_core::{Guard, GuardConfig};
+    ///
+    /// let policies = Policies::new(GuardConfig::DEFAULT)?;
+    /// let small = Guard::of_calls(&policies, ())?;
+    /// assert!(size_of_val(&small) <= 256);
+    /// # Ok::<(), crossbridge_core::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Policies with a window of time, or with hanging calls.
+    pub fn of_calls(policies: P, observer: O) -> Result<Self, ConfigError> {
+        policies.borrow().breaker.fit(0)?;
+        Ok(Self::fresh(policies, observer))
+    }
+
+    /// The small guard that was taken a snapshot of: see [`Guard::restore`].
+    ///
+    /// # Errors
+    /// The same, and those of [`of_calls`](Self::of_calls).
+    pub fn restore_of_calls(
+        policies: P,
+        observer: O,
+        from: &GuardSnapshot,
+        now: Instant,
+    ) -> Result<Self, RestoreError> {
+        policies.borrow().breaker.fit(0).map_err(RestoreError::of)?;
+        Self::resume(policies, observer, from, now)
+    }
+}
+
+impl<O, P: Borrow<Policies>, const ANNEX: usize> Guard<O, P, ANNEX> {
+    fn fresh(policies: P, observer: O) -> Self {
+        let rules = policies.borrow();
+        Self {
+            level: Level::FULL,
+            circuit: Circuit::new(&rules.breaker),
+            in_flight: 0,
+            tokens: Tokens::new(),
+            vitals: rules.health.map(|_| MonitorState::new()),
+            policies,
+            observer,
+        }
+    }
+
+    /// The policies it keeps.
+    #[must_use]
+    pub fn policies(&self) -> &Policies {
+        self.policies.borrow()
+    }
+
+    /// The state of its circuit.
+    #[must_use]
+    pub fn breaker_state(&self) -> BreakerState {
+        self.circuit.state(&self.policies().breaker)
+    }
+
+    /// The health of its target, where it is watched.
+    #[must_use]
+    pub fn health(&self) -> Option<Health> {
+        let rules = self.policies().health.as_ref();
+        self.vitals
+            .as_ref()
+            .zip(rules)
+            .map(|(vitals, rules)| vitals.health(rules))
+    }
+
+    /// Permits its limiter has at `now`.
+    #[must_use]
+    pub fn remaining(&self, now: Instant) -> u32 {
+        self.level.remaining(&self.policies().quota, now)
+    }
+
+    /// Tokens its retry budget has at `now`.
+    #[must_use]
+    pub fn budget_tokens(&self, now: Instant) -> u32 {
+        self.tokens.left(&self.policies().budget, now)
+    }
+
+    /// Attempts in flight.
+    #[must_use]
+    pub const fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// The observer.
+    #[must_use]
+    pub const fn observer(&self) -> &O {
+        &self.observer
+    }
+}
+
+impl<O: Observer, P: Borrow<Policies>, const ANNEX: usize> Guard<O, P, ANNEX> {
+    /// Begins a call that should be over by `deadline`, or by the policy's own, whichever is
+    /// earlier.
+    #[inline]
+    pub fn begin(&mut self, now: Instant, deadline: Option<Instant>) -> Call<&mut Self> {
+        let state = self.begin_detached(now, deadline);
+        Call::new(self, state)
+    }
+
+    /// Begins a call that does not borrow the guard, so that many can be under way at once in one
+    /// thread. Drive it with this guard and no other, and end each one that is given up with
+    /// [`CallState::cancel`].
+    #[inline]
+    pub fn begin_detached(&mut self, now: Instant, deadline: Option<Instant>) -> CallState {
+        let policies = self.policies.borrow();
+        self.tokens.on_call(&policies.budget, now);
+        CallState::new(policies, now, deadline)
+    }
+}
+
+impl<O, P: Borrow<Policies>, const ANNEX: usize> Guard<O, P, ANNEX> {
+    /// The state at `now`. Attempts in flight are no part of it: who settles them is gone by the
+    /// time it is restored.
+    pub fn snapshot(&self, now: Instant) -> GuardSnapshot {
+        let policies = self.policies();
+        GuardSnapshot {
+            version: VERSION,
+            limiter: self.level.snapshot(&policies.quota, now),
+            breaker: self.circuit.snapshot(&policies.breaker, now),
+            budget: self.tokens.snapshot(&policies.budget, now),
+            health: match (&self.vitals, &policies.health) {
+                (Some(vitals), Some(rules)) => Some(vitals.snapshot(rules, now)),
+                _ => None,
+            },
+        }
+    }
+
+    fn resume(policies: P, observer: O, from: &GuardSnapshot, now: Instant) -> Result<Self, RestoreError> {
+        let rules = policies.borrow();
+        from.check(rules)?;
+        let vitals = match (&rules.health, &from.health) {
+            (Some(rules), Some(health)) => Some(MonitorState::restore(rules, health, now)?),
+            _ => None,
+        };
+        Ok(Self {
+            level: Level::restore(&rules.quota, &from.limiter, now)?,
+            circuit: Circuit::restore(&rules.breaker, &from.breaker, now)?,
+            in_flight: 0,
+            tokens: Tokens::restore(&rules.budget, &from.budget, now)?,
+            vitals,
+            policies,
+            observer,
+        })
+    }
+}
+
+impl<O: Observer, P: Borrow<Policies>, const ANNEX: usize> Guard<O, P, ANNEX> {
+    /// One permit of the limiter.
+    fn take_permit(&mut self, now: Instant) -> Result<(), StopReason> {
+        match self.level.take(&self.policies.borrow().quota, now) {
+            Answer::Granted => Ok(()),
+            Answer::NotBefore(at) => Err(StopReason::RateLimit { not_before: Some(at) }),
+            Answer::Never => Err(StopReason::RateLimit { not_before: None }),
+        }
+    }
+
+    /// Somebody else was here.
+    #[cfg(test)]
+    pub(super) fn spend_permits(&mut self, now: Instant, n: u32) {
+        for _ in 0..n {
+            let _ = self.level.take(&self.policies.borrow().quota, now);
+        }
+    }
+
+    /// Lets the breaker's deadlines that have passed take effect.
+    #[inline]
+    fn turn_breaker(&mut self, now: Instant) {
+        let rules = &self.policies.borrow().breaker;
+        let before = self.circuit.state(rules);
+        self.circuit.handle_timeout(rules, now);
+        self.report_breaker(now, before);
+    }
+
+    #[inline]
+    fn report_breaker(&self, now: Instant, from: BreakerState) {
+        let to = self.breaker_state();
+        if from != to {
+            self.observer.on_event(now, &Event::BreakerChanged { from, to });
+        }
+    }
+
+    /// A real call is evidence for the target's health.
+    #[inline]
+    fn witness(&mut self, now: Instant, started: Instant, outcome: Outcome) {
+        let policies = self.policies.borrow();
+        if let (Some(vitals), Some(rules)) = (&mut self.vitals, &policies.health) {
+            let took = now.as_nanos().saturating_sub(started.as_nanos());
+            let evidence = outcome.evidence(took >= policies.slow_call);
+            if let Some(HealthChange { from, to, .. }) = vitals.observe(rules, now, evidence) {
+                self.observer.on_event(now, &Event::HealthChanged { from, to });
+            }
+        }
+    }
+}
+
+impl<O, P, const ANNEX: usize> Sealed for &mut Guard<O, P, ANNEX> {}
+
+impl<O: Observer, P: Borrow<Policies>, const ANNEX: usize> Gates for &mut Guard<O, P, ANNEX> {
+    type Observer = O;
+
+    #[inline]
+    fn policies(&self) -> &Policies {
+        self.policies.borrow()
+    }
+
+    #[inline]
+    fn observer(&self) -> &O {
+        &self.observer
+    }
+
+    /// The breaker is asked first and taken from last: the probe that half opens a circuit is one
+    /// that will be sent.
+    fn admit(&mut self, now: Instant) -> Result<breaker::Permit, StopReason> {
+        self.turn_breaker(now);
+        if let Err(refused) = self.circuit.has_room(&self.policies.borrow().breaker, now) {
+            return Err(StopReason::Breaker {
+                retry_at: refused.retry_at,
+            });
+        }
+        self.take_permit(now)?;
+        let policies = self.policies.borrow();
+        if self.in_flight >= policies.limit {
+            self.level.refund(&policies.quota);
+            return Err(StopReason::Bulkhead);
+        }
+        let before = self.circuit.state(&policies.breaker);
+        match self.circuit.admit(&policies.breaker, now) {
+            Ok(permit) => {
+                self.in_flight += 1;
+                self.report_breaker(now, before);
+                Ok(permit)
+            }
+            // It has just said yes; if it ever said no, nothing would be kept.
+            Err(refused) => {
+                self.level.refund(&policies.quota);
+                Err(StopReason::Breaker {
+                    retry_at: refused.retry_at,
+                })
+            }
+        }
+    }
+
+    #[inline]
+    fn admit_quickly(&mut self, now: Instant) -> Option<breaker::Permit> {
+        let policies = self.policies.borrow();
+        let level = self.level.take_quickly(&policies.quota, now)?;
+        if self.in_flight >= policies.limit {
+            return None;
+        }
+        let permit = self.circuit.admit_quickly(&policies.breaker, now)?;
+        self.level = level;
+        self.in_flight += 1;
+        Some(permit)
+    }
+
+    #[inline]
+    fn settle(&mut self, now: Instant, started: Instant, admitted: breaker::Permit, outcome: Outcome) {
+        let rules = &self.policies.borrow().breaker;
+        let before = self.circuit.state(rules);
+        self.circuit.settle(rules, now, admitted, outcome.settled());
+        self.report_breaker(now, before);
+        self.release_lost();
+        self.witness(now, started, outcome);
+    }
+
+    #[inline]
+    fn on_failure<R: Rng + ?Sized>(
+        &mut self,
+        now: Instant,
+        retry: &mut Option<Retry>,
+        failure: Failure,
+        bounds: Bounds,
+        rng: &mut R,
+    ) -> Decision {
+        let policies = self.policies.borrow();
+        let mut purse = Purse {
+            tokens: &mut self.tokens,
+            rules: &policies.budget,
+        };
+        let retry = retry.get_or_insert_with(|| Retry::new(&policies.retry));
+        retry.on_failure(now, failure, &policies.retry, bounds, &mut purse, rng)
+    }
+
+    #[inline]
+    fn on_first_success(&mut self) {
+        self.tokens.on_first_success(&self.policies.borrow().budget);
+    }
+
+    #[inline]
+    fn on_retry_success(&mut self, receipt: Receipt) {
+        self.tokens
+            .on_retry_success(&self.policies.borrow().budget, receipt);
+    }
+
+    #[inline]
+    fn on_retry_failure(&mut self, receipt: Receipt) {
+        self.tokens
+            .on_retry_failure(&self.policies.borrow().budget, receipt);
+    }
+
+    #[inline]
+    fn refund(&mut self, receipt: Receipt) {
+        self.tokens.refund(&self.policies.borrow().budget, receipt);
+    }
+
+    #[inline]
+    fn on_end(&mut self) {
+        self.tokens.on_end(&self.policies.borrow().budget);
+    }
+
+    #[inline]
+    fn release_lost(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+}
+
+/// Where an owned guard's retries are paid from.
+struct Purse<'g> {
+    tokens: &'g mut Tokens,
+    rules: &'g BudgetRules,
+}
+
+impl Budget for Purse<'_> {
+    fn withdraw(&mut self, now: Instant, kind: FaultKind) -> Option<Receipt> {
+        self.tokens.withdraw(self.rules, now, kind)
+    }
+}
