@@ -157,7 +157,21 @@ impl<const ANNEX: usize> Circuit<ANNEX> {
         if rules.quick == Some(self.head.phase) && self.moves_on(now) {
             return Ok(self.head.permit(now, 0));
         }
-        self.admit_unless_closed(rules, now)
+        match self.still_open(rules, now) {
+            Some(refused) => Err(refused),
+            None => self.admit_unless_closed(rules, now),
+        }
+    }
+
+    /// The refusal of an open circuit, where that is all there is to do. Under an outage it is what
+    /// every call gets.
+    #[inline]
+    fn still_open(&mut self, rules: &BreakerRules, now: Instant) -> Option<Refused> {
+        let refuses = self.head.phase == Phase::Open && rules.mode == BreakerMode::Auto;
+        (refuses && now < self.until() && self.moves_on(now)).then(|| Refused {
+            state: BreakerState::Open,
+            retry_at: Some(self.until()),
+        })
     }
 
     #[cold]
