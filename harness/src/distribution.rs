@@ -4,10 +4,12 @@
 //! between machines, and every result is rounded to a nanosecond at once: the same seed gives the
 //! same spans everywhere.
 
+use std::sync::Arc;
+
 use crossbridge_core::draw::{SplitMix64, inclusive};
 
 /// A distribution of spans. All parameters are in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Distribution {
     /// Always the same.
     Constant(u64),
@@ -22,6 +24,22 @@ pub enum Distribution {
         /// Standard deviation of the logarithm.
         sigma: f64,
     },
+    /// The distance of a normal variable from zero: `|mean + sd * N|`.
+    Normal {
+        /// Its mean, before the sign is dropped.
+        mean: f64,
+        /// Its standard deviation.
+        sd: f64,
+    },
+    /// A power law: beyond `min` the share that exceeds `x` is `(min / x)^shape`.
+    Pareto {
+        /// The shortest.
+        min: f64,
+        /// The smaller, the heavier the tail; the mean is finite above 1.
+        shape: f64,
+    },
+    /// Any of these, each as likely as the others. Never empty.
+    Trace(Arc<[u64]>),
 }
 
 /// The 99th percentile of the standard normal distribution.
@@ -39,19 +57,35 @@ impl Distribution {
     }
 
     /// The next span in nanoseconds. At most two draws.
-    pub fn sample(self, rng: &mut SplitMix64) -> u64 {
-        match self {
+    pub fn sample(&self, rng: &mut SplitMix64) -> u64 {
+        match *self {
             Self::Constant(span) => span,
             Self::Uniform(low, high) => inclusive(low, high, rng),
             Self::Exponential(mean) => round(-libm::log(open_unit(rng)) * mean),
             Self::Lognormal { mu, sigma } => {
-                // Box and Muller, 1958: one of the pair is enough.
-                let radius = libm::sqrt(-2.0 * libm::log(open_unit(rng)));
-                let angle = core::f64::consts::TAU * open_unit(rng);
-                round(libm::exp(mu + sigma * radius * libm::cos(angle)))
+                let (radius, cosine) = normal(rng);
+                round(libm::exp(mu + sigma * radius * cosine))
+            }
+            Self::Normal { mean, sd } => {
+                let (radius, cosine) = normal(rng);
+                round((mean + sd * radius * cosine).abs())
+            }
+            // The inverse of the distribution function; u^(-1/shape) by way of the logarithm.
+            Self::Pareto { min, shape } => round(min * libm::exp(-libm::log(open_unit(rng)) / shape)),
+            Self::Trace(ref spans) => {
+                let last = u64::try_from(spans.len()).unwrap_or(u64::MAX).saturating_sub(1);
+                let drawn = usize::try_from(inclusive(0, last, rng)).unwrap_or(0);
+                spans.get(drawn).copied().unwrap_or(0)
             }
         }
     }
+}
+
+/// A standard normal variable as two factors. Box and Muller, 1958: one of the pair is enough.
+fn normal(rng: &mut SplitMix64) -> (f64, f64) {
+    let radius = libm::sqrt(-2.0 * libm::log(open_unit(rng)));
+    let angle = core::f64::consts::TAU * open_unit(rng);
+    (radius, libm::cos(angle))
 }
 
 /// A uniform number in `(0, 1]`, from the upper 53 bits of one draw.
@@ -78,7 +112,7 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn quantiles(distribution: Distribution) -> (u64, u64, u64) {
+    fn quantiles(distribution: &Distribution) -> (u64, u64, u64) {
         let mut rng = stream(1, "test", 0, "quantiles");
         let mut drawn: Vec<u64> = (0..100_000).map(|_| distribution.sample(&mut rng)).collect();
         drawn.sort_unstable();
@@ -92,7 +126,7 @@ mod tests {
 
     #[test]
     fn an_exponential_has_its_mean_and_quantiles() {
-        let (mean, median, p99) = quantiles(Distribution::Exponential(20e6));
+        let (mean, median, p99) = quantiles(&Distribution::Exponential(20e6));
         assert!(near(mean, 20 * MS), "{mean}");
         assert!(near(median, 13_862_943), "{median}"); // 20 ms * ln 2
         assert!(near(p99, 92_103_403), "{p99}"); // 20 ms * ln 100
@@ -100,9 +134,33 @@ mod tests {
 
     #[test]
     fn a_lognormal_has_the_median_and_p99_it_was_given() {
-        let (_, median, p99) = quantiles(Distribution::lognormal(4 * MS, 30 * MS));
+        let (_, median, p99) = quantiles(&Distribution::lognormal(4 * MS, 30 * MS));
         assert!(near(median, 4 * MS), "{median}");
         assert!(near(p99, 30 * MS), "{p99}");
+    }
+
+    #[test]
+    fn a_normal_has_its_mean_and_spread() {
+        let (mean, median, p99) = quantiles(&Distribution::Normal { mean: 20e6, sd: 3e6 });
+        assert!(near(mean, 20 * MS) && near(median, 20 * MS), "{mean}, {median}");
+        assert!(near(p99, 26_979_044), "{p99}"); // 20 ms + 2.326 * 3 ms
+        let (mean, ..) = quantiles(&Distribution::Normal { mean: 0.0, sd: 10e6 });
+        assert!(near(mean, 7_978_846), "{mean}"); // 10 ms * sqrt(2 / pi): the sign is dropped
+    }
+
+    #[test]
+    fn a_pareto_has_its_tail() {
+        let (mean, median, p99) = quantiles(&Distribution::Pareto { min: 2e6, shape: 3.0 });
+        assert!(near(mean, 3 * MS), "{mean}"); // 2 ms * 3 / (3 - 1)
+        assert!(near(median, 2_519_842), "{median}"); // 2 ms * 2^(1/3)
+        assert!(near(p99, 9_283_178), "{p99}"); // 2 ms * 100^(1/3)
+    }
+
+    #[test]
+    fn a_trace_gives_what_is_in_it_and_each_as_often() {
+        let (mean, median, p99) = quantiles(&Distribution::Trace([MS, 2 * MS, 9 * MS].into()));
+        assert!(near(mean, 4 * MS), "{mean}");
+        assert_eq!((median, p99), (2 * MS, 9 * MS));
     }
 
     #[test]

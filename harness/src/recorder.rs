@@ -13,6 +13,10 @@ use crate::trace::{Record, Trace, What};
 pub struct Recorder<'w> {
     /// The call that is being driven: events do not know theirs.
     call: Cell<u64>,
+    /// When that call began, and the present. Guards have their clients' clocks, which may be wrong;
+    /// what is recorded has the world's.
+    began: Cell<Instant>,
+    now: Cell<Instant>,
     trace: RefCell<Trace<'w>>,
     ledger: RefCell<Ledger>,
 }
@@ -20,7 +24,7 @@ pub struct Recorder<'w> {
 /// Everything that was counted.
 #[derive(Debug)]
 pub struct Ledger {
-    /// All clients together.
+    /// All clients together; added up when the run is over.
     pub total: Counts,
     /// Each group of clients.
     pub groups: Vec<Counts>,
@@ -57,6 +61,8 @@ impl<'w> Recorder<'w> {
     ) -> Self {
         Self {
             call: Cell::new(0),
+            began: Cell::new(Instant::ZERO),
+            now: Cell::new(Instant::ZERO),
             trace: RefCell::new(Trace::new(actors, file)),
             ledger: RefCell::new(Ledger {
                 total: Counts::new(seconds),
@@ -75,15 +81,17 @@ impl<'w> Recorder<'w> {
         }
     }
 
-    /// Further events are about this call.
-    pub(crate) fn about(&self, call: u64) {
+    /// Further events are at `now` and about this call, which began at `began`.
+    #[inline]
+    pub(crate) fn about(&self, now: Instant, began: Instant, call: u64) {
+        self.now.set(now);
+        self.began.set(began);
         self.call.set(call);
     }
 
     pub(crate) fn on_offered(&self, now: Instant, actor: u32, group: usize) {
         let mut ledger = self.ledger.borrow_mut();
         ledger.carry(now);
-        ledger.total.on_offered(now);
         if let Some(counts) = ledger.groups.get_mut(group) {
             counts.on_offered(now);
         }
@@ -99,21 +107,30 @@ impl<'w> Recorder<'w> {
     pub(crate) fn finish(self) -> io::Result<(Ledger, String)> {
         let mut ledger = self.ledger.into_inner();
         ledger.carry(Instant::MAX);
+        let Ledger { total, groups, .. } = &mut ledger;
+        groups.iter().for_each(|group| total.add(group));
         Ok((ledger, self.trace.into_inner().finish()?))
     }
 }
 
 impl Observer for Tap<'_, '_> {
-    fn on_event(&self, now: Instant, event: &Event) {
-        let call = self.recorder.call.get();
+    fn on_event(&self, _: Instant, event: &Event) {
+        let (call, now) = (self.recorder.call.get(), self.recorder.now.get());
+        let mut event = *event;
+        if let Event::CallEnded { took, .. } = &mut event {
+            *took = now.saturating_duration_since(self.recorder.began.get());
+        }
         let record = Record {
             at: now,
             actor: self.actor,
             call,
-            what: What::Guard(*event),
+            what: What::Guard(event),
         };
         self.recorder.trace.borrow_mut().push(&record);
-        self.recorder.ledger.borrow_mut().on_event(now, self.group, event);
+        self.recorder
+            .ledger
+            .borrow_mut()
+            .on_event(now, self.group, &event);
     }
 }
 
@@ -123,7 +140,6 @@ impl Ledger {
         // Only clients' calls are counted; what services do shows in the dependencies they call.
         if let Some(counts) = self.groups.get_mut(group) {
             counts.on_event(now, event);
-            self.total.on_event(now, event);
         }
         match *event {
             Event::BreakerChanged { from, to } => {

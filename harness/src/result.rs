@@ -345,8 +345,7 @@ fn latency(counts: &Counts) -> Option<LatencyMs> {
 }
 
 fn recovery(scenario: &Scenario, series: &Series) -> Option<f64> {
-    let first = scenario.faults.iter().map(|fault| fault.from).min()?;
-    let last = scenario.faults.iter().map(|fault| fault.until).max()?;
+    let (first, last) = scenario.trouble()?;
     let before = usize::try_from(first.as_nanos() / 1_000_000_000).ok()?;
     let sum = |counts: &[u64]| counts.iter().take(before).sum::<u64>();
     // A run that begins with a fault is measured by what it should be.

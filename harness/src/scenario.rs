@@ -4,16 +4,18 @@
 
 use std::time::Duration;
 
-use crossbridge_core::{FaultKind, GuardConfig, Instant, Quota};
+use crossbridge_core::{GuardConfig, Instant};
 
 use crate::distribution::Distribution;
 use crate::expect::Expectation;
 
 pub mod arrivals;
+pub mod fault;
 pub mod format;
 mod resolve;
 
 pub use arrivals::Arrivals;
+pub use fault::{ClientEffect, ClientFault, ErrorAnswer, ErrorCode, Fault, FaultEffect, Which};
 pub use resolve::load;
 
 /// A scenario that is ready to run.
@@ -31,10 +33,24 @@ pub struct Scenario {
     pub nodes: Vec<Node>,
     /// Everybody who makes calls of their own.
     pub clients: Vec<ClientGroup>,
-    /// What goes wrong, in the order of the file.
+    /// What goes wrong with nodes, in the order of the file.
     pub faults: Vec<Fault>,
+    /// What goes wrong with clients, in the order of the file.
+    pub client_faults: Vec<ClientFault>,
     /// What is promised.
     pub expect: Vec<Expectation>,
+}
+
+impl Scenario {
+    /// When the first fault begins and the last one is over; `None` without faults.
+    #[must_use]
+    pub fn trouble(&self) -> Option<(Instant, Instant)> {
+        let nodes = self.faults.iter().map(|fault| (fault.from, fault.until));
+        let clients = self.client_faults.iter().map(|fault| (fault.from, fault.until));
+        nodes
+            .chain(clients)
+            .reduce(|(first, last), (from, until)| (first.min(from), last.max(until)))
+    }
 }
 
 /// Something that serves requests: a database, an API, a service that calls others.
@@ -46,10 +62,20 @@ pub struct Node {
     pub servers: u32,
     /// Requests that may wait; `None` is without bound.
     pub queue: Option<usize>,
+    /// Which of the waiting requests is next.
+    pub discipline: Discipline,
     /// How long one takes.
     pub service_time: Distribution,
+    /// How long a message to or from it is under way; `None` is no time at all.
+    pub latency: Option<Distribution>,
     /// What becomes of a waiting request whose caller has given up.
     pub abandoned: Abandoned,
+    /// Which requests are turned away when their turn comes.
+    pub shed: Shed,
+    /// How requests get in each other's way, apart from waiting.
+    pub contention: Contention,
+    /// How it is slower after a restart.
+    pub cold: Option<Cold>,
     /// Whom it calls to serve a request, where it does.
     pub downstream: Option<Downstream>,
 }
@@ -61,6 +87,48 @@ pub enum Abandoned {
     Drop,
     /// It is served all the same: what makes an overload outlive its cause.
     Serve,
+}
+
+/// Which of the waiting requests is next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Discipline {
+    /// The one that has waited longest.
+    #[default]
+    Fifo,
+    /// The one that came last: in an overload, the one whose caller is most likely still there.
+    Lifo,
+}
+
+/// Which requests are turned away, as with status 503, when their turn comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shed {
+    /// None.
+    #[default]
+    None,
+    /// Those whose attempt has run out of time at the caller.
+    Expired,
+    /// Those with less time left than this, in nanoseconds.
+    CannotFinishWithin(u64),
+}
+
+/// How requests get in each other's way, apart from waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contention {
+    /// Not at all.
+    #[default]
+    None,
+    /// Optimistic concurrency control on one row: the version read when service begins must still
+    /// be the current one when it ends, or the request fails as with SQLSTATE 40001.
+    Optimistic,
+}
+
+/// An empty cache after a restart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cold {
+    /// The first request takes so many times as long.
+    pub factor: f64,
+    /// From this request on service takes as long as usual; in between it gets steadily faster.
+    pub requests: u32,
 }
 
 /// A guarded way from one actor to a node.
@@ -87,96 +155,4 @@ pub struct ClientGroup {
     pub arrivals: Arrivals,
     /// What they call, and under which policies.
     pub calls: Downstream,
-}
-
-/// One thing that goes wrong.
-#[derive(Clone, Debug)]
-pub struct Fault {
-    /// When it begins.
-    pub from: Instant,
-    /// When it is over.
-    pub until: Instant,
-    /// The index of the node it is on.
-    pub node: usize,
-    /// What it does.
-    pub kind: FaultEffect,
-    /// Which of the requests it meets.
-    pub which: Which,
-}
-
-/// What a fault does to a request.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FaultEffect {
-    /// The connection is refused: the request never leaves.
-    Refuse,
-    /// The request is swallowed: no answer, ever.
-    Hang,
-    /// Service takes longer: `factor` times as long, and `add` on top.
-    Slow {
-        /// 1.0 is as usual.
-        factor: f64,
-        /// On top, in nanoseconds.
-        add: u64,
-    },
-    /// Service ends with an error.
-    Error(ErrorAnswer),
-    /// Above the quota, the request is answered at once with status 429.
-    Throttle {
-        /// What the server bears.
-        quota: Quota,
-        /// What it asks its clients to wait.
-        retry_after: Option<Duration>,
-    },
-}
-
-impl FaultEffect {
-    /// The kind's name in the file.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Refuse => "refuse",
-            Self::Hang => "hang",
-            Self::Slow { .. } => "slow",
-            Self::Error(_) => "error",
-            Self::Throttle { .. } => "throttle",
-        }
-    }
-}
-
-/// An error as the server words it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ErrorAnswer {
-    /// Its code.
-    pub code: ErrorCode,
-    /// What it asks its clients to wait.
-    pub retry_after: Option<Duration>,
-}
-
-/// The code of an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ErrorCode {
-    /// An HTTP status.
-    Http(u16),
-    /// A SQLSTATE and the kind of fault it stands for.
-    Sqlstate(String, FaultKind),
-}
-
-/// Which of the requests a fault meets; all conditions hold at once.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Which {
-    /// Each with this probability, 0 to 1.
-    pub probability: f64,
-    /// Only the first so many that arrive while it lasts.
-    pub first: Option<u64>,
-    /// Only every so-manieth that arrives while it lasts.
-    pub every: Option<u64>,
-}
-
-impl Which {
-    /// All of them.
-    pub const ALL: Self = Self {
-        probability: 1.0,
-        first: None,
-        every: None,
-    };
 }

@@ -125,6 +125,25 @@ impl Counts {
         }
     }
 
+    /// Adds the counts of another group.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.offered += other.offered;
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.refused.rate_limit += other.refused.rate_limit;
+        self.refused.breaker += other.refused.breaker;
+        self.refused.bulkhead += other.refused.bulkhead;
+        self.refused.budget += other.refused.budget;
+        self.refused.deadline += other.refused.deadline;
+        self.attempts += other.attempts;
+        self.first_attempts += other.first_attempts;
+        for (reason, count) in &other.stopped {
+            *self.stopped.entry(reason).or_default() += count;
+        }
+        self.latency.add(&other.latency);
+        self.series.add(&other.series);
+    }
+
     /// Calls that have not ended.
     #[must_use]
     pub const fn in_flight(&self) -> u64 {
@@ -206,6 +225,21 @@ impl Counts {
     }
 }
 
+impl Series {
+    fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.offered, &other.offered),
+            (&mut self.succeeded, &other.succeeded),
+            (&mut self.attempts, &other.attempts),
+        ];
+        for (sums, counts) in pairs {
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum += count;
+            }
+        }
+    }
+}
+
 impl Latency {
     fn new() -> Self {
         // Three significant digits, growing with what is recorded: these bounds are in range.
@@ -216,6 +250,13 @@ impl Latency {
             sum: 0,
             max: 0,
         }
+    }
+
+    fn add(&mut self, other: &Self) {
+        // As with single values: what the histogram cannot keep still counts in the mean.
+        let _ = self.histogram.add(&other.histogram);
+        self.sum += other.sum;
+        self.max = self.max.max(other.max);
     }
 
     fn record(&mut self, nanos: u64) {

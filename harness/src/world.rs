@@ -1,8 +1,8 @@
 //! Clients, guards and dependencies wired together in virtual time.
 //!
 //! ```text
-//!   client ──▶ guard ──▶ faults ──▶ queue ──▶ servers ──▶ answer ──▶ guard ──▶ …
-//!                                               │ a service: its own guard ──▶ the next node
+//!   client ──▶ guard ──▶ wire ──▶ faults ──▶ queue ──▶ servers ──▶ answer ──▶ wire ──▶ guard ──▶ …
+//!                                                        │ a service: its own guard ──▶ the next node
 //! ```
 //!
 //! A run is a loop over one queue: take the next event, let it happen, put in what follows. Nothing
@@ -10,8 +10,12 @@
 //! seed give the same run on every machine.
 
 mod calls;
+mod clients;
+mod clock;
 mod node;
+mod slab;
 mod weather;
+mod wire;
 
 use std::io::{self, Write};
 
@@ -20,11 +24,16 @@ use crossbridge_core::{ConfigError, Guard, Instant};
 
 use crate::queue::Queue;
 use crate::recorder::{Ledger, Recorder, Tap};
-use crate::scenario::{Arrivals, Scenario};
+use crate::scenario::arrivals::Place;
+use crate::scenario::{ClientEffect, Downstream, FaultEffect, Scenario};
 use crate::stream::stream;
-use calls::{CallId, Calls, Owner, RequestId, Requests};
-use node::NodeState;
+use calls::{CallId, Calls, RequestId};
+use clients::{Client, Group};
+use clock::Clock;
+use node::{NodeState, Request};
+use slab::{Key, Slab};
 use weather::Weather;
+use wire::Reply;
 
 /// What a run produced.
 #[derive(Debug)]
@@ -61,6 +70,10 @@ pub enum RunError {
     Trace(io::Error),
     /// Virtual time stands still at this instant.
     Stuck(Instant),
+    /// More waits than fits into memory, from this instant on.
+    TooMany(Instant),
+    /// It takes too long: virtual time has come this far.
+    TooLong(Instant),
 }
 
 /// How often somebody who watches is told: some fifty times a second.
@@ -69,6 +82,12 @@ const EVENTS_BETWEEN_LOOKS: u64 = 1 << 16;
 /// More events at one instant than this for each actor are a loop without time in it, such as a
 /// closed client without think time against a dependency that refuses.
 const MAX_EVENTS_AT_ONCE: u64 = 10_000;
+
+/// The most requests waiting or worked on at once, and the most calls under way: some 10 GB.
+const MAX_UNDER_WAY: usize = 50_000_000;
+
+/// The most events of a run: more than an hour of computing.
+const MAX_EVENTS: u64 = 20_000_000_000;
 
 /// Runs a scenario. Its events also go to `trace` as JSON lines, where one is given; `watch` is told
 /// now and then how far virtual time is.
@@ -85,7 +104,13 @@ pub fn run(
     // Durations are limited to a year when a scenario is loaded.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let seconds = seconds as usize;
-    let recorder = Recorder::new(actor_names(scenario), scenario.clients.len(), seconds, trace);
+    // Names are for the file alone, and a million of them are not small.
+    let names = if trace.is_some() {
+        actor_names(scenario)
+    } else {
+        Vec::new()
+    };
+    let recorder = Recorder::new(names, scenario.clients.len(), seconds, trace);
     let mut world = World::new(scenario, seed, &recorder)?;
     world.run(watch)?;
     let (nodes, events) = (world.nodes.iter().map(NodeState::counts).collect(), world.events);
@@ -119,74 +144,102 @@ enum Happening {
     Timeout { call: CallId, attempt: u32 },
     /// A server has done its part of a request.
     Served(RequestId),
+    /// An attempt that was under way is there.
+    Deliver { node: u16, call: CallId, attempt: u32 },
+    /// An answer that was under way is there.
+    Reply(Key),
+    /// A client makes one of the calls of a burst.
+    Burst { client: u32 },
+    /// A fault on a node begins or ends.
+    NodeFault { fault: u32, begins: bool },
+    /// A fault on clients begins or ends.
+    ClientFault { fault: u32, begins: bool },
 }
+
+/// Every pending timer is one of these beside its time.
+const _: () = assert!(size_of::<Happening>() <= 16);
 
 /// Somebody with a guard: a client, or a service.
 struct Actor<'r, 'w> {
     guard: Guard<Tap<'r, 'w>>,
     /// Jitter of its retries.
     retry_rng: SplitMix64,
+    /// The group it belongs to; services come after clients.
+    group: usize,
     /// The node it calls.
-    node: usize,
+    node: u16,
     /// The client group or node whose retryable codes apply.
     codes: &'r [u16],
 }
 
 struct World<'r, 'w> {
+    scenario: &'r Scenario,
     queue: Queue<Happening>,
     end: Instant,
     recorder: &'r Recorder<'w>,
+    /// Clients first, services after them.
     actors: Vec<Actor<'r, 'w>>,
     clients: Vec<Client>,
-    nodes: Vec<NodeState>,
+    groups: Vec<Group<'r>>,
+    nodes: Vec<NodeState<'r>>,
     weather: Weather,
     calls: Calls,
-    requests: Requests,
+    requests: Slab<Request>,
+    replies: Slab<Reply>,
     events: u64,
     last_call: u64,
 }
 
-/// What is a client's own besides its guard.
-struct Client {
-    group: usize,
-    arrivals: Arrivals,
-    rng: SplitMix64,
-}
-
 impl<'r, 'w> World<'r, 'w> {
     fn new(scenario: &'r Scenario, seed: u64, recorder: &'r Recorder<'w>) -> Result<Self, RunError> {
+        let count = scenario.clients.iter().map(|group| group.count as usize).sum();
         let mut world = Self {
+            scenario,
             queue: Queue::default(),
             end: Instant::ZERO.saturating_add(scenario.duration),
             recorder,
-            actors: Vec::new(),
-            clients: Vec::new(),
+            actors: Vec::with_capacity(count + scenario.nodes.len()),
+            clients: Vec::with_capacity(count),
+            groups: Vec::new(),
             nodes: Vec::new(),
             weather: Weather::new(scenario, seed),
             calls: Calls::default(),
-            requests: Requests::default(),
+            requests: Slab::default(),
+            replies: Slab::default(),
             events: 0,
             last_call: 0,
         };
+        world.add_faults();
         for (group, spec) in scenario.clients.iter().enumerate() {
+            let first = u32::try_from(world.clients.len()).unwrap_or(u32::MAX);
+            world.groups.push(Group {
+                spec,
+                first,
+                clock: Clock::RIGHT,
+                down_until: Instant::ZERO,
+            });
             for index in 0..spec.count {
                 world.add_actor(&spec.name, index, group, &spec.calls, seed)?;
                 let mut rng = stream(seed, &spec.name, index, "arrivals");
-                let first = spec.arrivals.first(index, spec.count, &mut rng);
-                let client = u32::try_from(world.clients.len()).unwrap_or(u32::MAX);
+                let place = Place {
+                    index,
+                    count: spec.count,
+                };
+                if let Some(first) = spec.arrivals.first(place, &mut rng) {
+                    let client = u32::try_from(world.clients.len()).unwrap_or(u32::MAX);
+                    world.queue.put(first, Happening::Arrival { client });
+                }
                 world.clients.push(Client {
-                    group,
-                    arrivals: spec.arrivals,
+                    group: u32::try_from(group).unwrap_or(u32::MAX),
                     rng,
+                    made: 0,
                 });
-                world.queue.put(first, Happening::Arrival { client });
             }
         }
         for (index, spec) in scenario.nodes.iter().enumerate() {
-            let service_rng = stream(seed, &spec.name, 0, "service");
-            let mut state = NodeState::new(spec, service_rng);
+            let mut state = NodeState::new(spec, seed);
             if let Some(downstream) = &spec.downstream {
-                state.actor = Some(world.actors.len());
+                state.actor = u32::try_from(world.actors.len()).ok();
                 world.add_actor(&spec.name, 0, scenario.clients.len() + index, downstream, seed)?;
             }
             world.nodes.push(state);
@@ -194,12 +247,49 @@ impl<'r, 'w> World<'r, 'w> {
         Ok(world)
     }
 
+    /// Faults that do something when they begin or end; the others are there for whoever comes by. They
+    /// are put in first, so that at the same instant they come before everything else.
+    fn add_faults(&mut self) {
+        let scenario = self.scenario;
+        for (spec, fault) in scenario.faults.iter().zip(0_u32..) {
+            let (begins, ends) = match spec.kind {
+                FaultEffect::CrashRestart => (true, true),
+                FaultEffect::Partition { buffer } => (false, buffer),
+                FaultEffect::Capacity(_) => (false, true),
+                FaultEffect::Refuse
+                | FaultEffect::Reset
+                | FaultEffect::Hang
+                | FaultEffect::Slow { .. }
+                | FaultEffect::Error(_)
+                | FaultEffect::Throttle { .. }
+                | FaultEffect::DropAnswer
+                | FaultEffect::Partial
+                | FaultEffect::Corrupt => (false, false),
+            };
+            for (at, begins) in [(spec.from, true, begins), (spec.until, false, ends)]
+                .into_iter()
+                .filter_map(|(at, begins, wanted)| wanted.then_some((at, begins)))
+            {
+                self.queue.put(at, Happening::NodeFault { fault, begins });
+            }
+        }
+        for (spec, fault) in scenario.client_faults.iter().zip(0_u32..) {
+            self.queue
+                .put(spec.from, Happening::ClientFault { fault, begins: true });
+            // Nothing follows from the end of these two.
+            if !matches!(spec.kind, ClientEffect::Burst(_) | ClientEffect::Restart { .. }) {
+                self.queue
+                    .put(spec.until, Happening::ClientFault { fault, begins: false });
+            }
+        }
+    }
+
     fn add_actor(
         &mut self,
         name: &str,
         index: u32,
         group: usize,
-        calls: &'r crate::scenario::Downstream,
+        calls: &'r Downstream,
         seed: u64,
     ) -> Result<(), RunError> {
         let actor = u32::try_from(self.actors.len()).unwrap_or(u32::MAX);
@@ -217,7 +307,8 @@ impl<'r, 'w> World<'r, 'w> {
         self.actors.push(Actor {
             guard,
             retry_rng,
-            node: calls.node,
+            group,
+            node: u16::try_from(calls.node).unwrap_or(u16::MAX),
             codes: &calls.retryable_codes,
         });
         Ok(())
@@ -238,46 +329,31 @@ impl<'r, 'w> World<'r, 'w> {
             self.events += 1;
             if self.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
                 watch(now);
+                self.check_limits(now)?;
             }
             match happening {
                 Happening::Arrival { client } => self.arrive(now, client),
                 Happening::Poll(call) => self.drive(now, call),
                 Happening::Timeout { call, attempt } => self.time_out(now, call, attempt),
                 Happening::Served(request) => self.on_served(now, request),
+                Happening::Deliver { node, call, attempt } => self.deliver(now, node, call, attempt),
+                Happening::Reply(reply) => self.on_reply(now, reply),
+                Happening::Burst { client } => self.arrive_in_a_burst(now, client),
+                Happening::NodeFault { fault, begins } => self.on_node_fault(now, fault, begins),
+                Happening::ClientFault { fault, begins } => self.on_client_fault(now, fault, begins),
             }
         }
         Ok(())
     }
 
-    /// A client makes a call, and knows when it makes the next one.
-    fn arrive(&mut self, now: Instant, index: u32) {
-        let Some(client) = usize::try_from(index)
-            .ok()
-            .and_then(|at| self.clients.get_mut(at))
-        else {
-            return;
-        };
-        if let Some(next) = client.arrivals.after_begin(now, &mut client.rng) {
-            self.queue.put(next, Happening::Arrival { client: index });
+    fn check_limits(&self, now: Instant) -> Result<(), RunError> {
+        if self.calls.len().max(self.requests.len()) > MAX_UNDER_WAY {
+            return Err(RunError::TooMany(now));
         }
-        let group = client.group;
-        self.last_call += 1;
-        self.recorder.about(self.last_call);
-        self.recorder.on_offered(now, index, group);
-        self.begin(now, index, Owner::Client(index), self.last_call);
-    }
-
-    /// A client's call is over.
-    fn on_client_done(&mut self, now: Instant, index: u32) {
-        let Some(client) = usize::try_from(index)
-            .ok()
-            .and_then(|at| self.clients.get_mut(at))
-        else {
-            return;
-        };
-        if let Some(next) = client.arrivals.after_end(now) {
-            self.queue.put(next, Happening::Arrival { client: index });
+        if self.events > MAX_EVENTS {
+            return Err(RunError::TooLong(now));
         }
+        Ok(())
     }
 }
 
@@ -291,6 +367,15 @@ impl std::fmt::Display for RunError {
                 "time stands still at {at}: more than {MAX_EVENTS_AT_ONCE} events for each actor at one instant; \
                  give closed clients a think time, or the dependency a service time"
             ),
+            Self::TooMany(at) => write!(
+                f,
+                "more than {MAX_UNDER_WAY} calls or requests are under way at {at}; \
+                 bound the queues, give calls a deadline, or shorten the run"
+            ),
+            Self::TooLong(at) => write!(
+                f,
+                "more than {MAX_EVENTS} events, and virtual time is only at {at}; shorten the run or lower the rates"
+            ),
         }
     }
 }
@@ -300,7 +385,7 @@ impl std::error::Error for RunError {
         match self {
             Self::Policy(_, source) => Some(source),
             Self::Trace(source) => Some(source),
-            Self::Stuck(_) => None,
+            Self::Stuck(_) | Self::TooMany(_) | Self::TooLong(_) => None,
         }
     }
 }

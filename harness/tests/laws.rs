@@ -6,8 +6,8 @@ use crossbridge_core::{BreakerConfig, GuardConfig, Instant, Jitter, Quota, Retry
 use crossbridge_harness::distribution::Distribution;
 use crossbridge_harness::result::ReplayResult;
 use crossbridge_harness::scenario::{
-    Abandoned, Arrivals, ClientGroup, Downstream, ErrorAnswer, ErrorCode, Fault, FaultEffect, Node, Scenario,
-    Which,
+    Abandoned, Arrivals, ClientGroup, Contention, Discipline, Downstream, ErrorAnswer, ErrorCode, Fault,
+    FaultEffect, Node, Scenario, Shed, Which,
 };
 use crossbridge_harness::world;
 
@@ -48,6 +48,7 @@ fn scenario(seconds: u64, count: u32, per_second: f64, attempts: u32, node: Node
             calls,
         }],
         faults: Vec::new(),
+        client_faults: Vec::new(),
         expect: Vec::new(),
     }
 }
@@ -57,14 +58,20 @@ fn node(servers: u32, service_time: Distribution) -> Node {
         name: "db".into(),
         servers,
         queue: None,
+        discipline: Discipline::Fifo,
         service_time,
+        latency: None,
         abandoned: Abandoned::Serve,
+        shed: Shed::None,
+        contention: Contention::None,
+        cold: None,
         downstream: None,
     }
 }
 
 fn errors(scenario: &Scenario, node: usize, probability: f64) -> Fault {
     Fault {
+        number: (0, 0),
         from: Instant::ZERO,
         until: Instant::ZERO.saturating_add(scenario.duration),
         node,
@@ -76,6 +83,7 @@ fn errors(scenario: &Scenario, node: usize, probability: f64) -> Fault {
             probability,
             ..Which::ALL
         },
+        ramp: 0,
     }
 }
 
@@ -198,6 +206,8 @@ fn accounting_holds_and_the_seed_decides_everything() {
     let at = |seconds| Instant::ZERO.saturating_add(Duration::from_secs(seconds));
     law.faults = vec![
         Fault {
+            number: (0, 0),
+            ramp: 0,
             from: at(10),
             until: at(20),
             node: 0,
@@ -205,6 +215,8 @@ fn accounting_holds_and_the_seed_decides_everything() {
             which: Which::ALL,
         },
         Fault {
+            number: (1, 0),
+            ramp: 0,
             from: at(25),
             until: at(35),
             node: 0,

@@ -128,7 +128,9 @@ fn failed(path: &Path, error: &RunError) -> Failure {
         .unwrap_or_default();
     let text = format!("{}: {error}{cause}", path.display());
     match error {
-        RunError::Policy(..) | RunError::Stuck(_) => Failure::input(text),
+        RunError::Policy(..) | RunError::Stuck(_) | RunError::TooMany(_) | RunError::TooLong(_) => {
+            Failure::input(text)
+        }
         RunError::Trace(_) => {
             Failure::dependency(text, "the run itself was not at fault; the trace is not complete")
         }

@@ -5,7 +5,7 @@ use crossbridge_core::Instant;
 use super::text::thousands;
 use crate::recorder::Ledger;
 use crate::result::ReplayResult;
-use crate::scenario::{ErrorCode, Fault, FaultEffect, Scenario, Which};
+use crate::scenario::{ClientEffect, ErrorCode, Fault, FaultEffect, Scenario, Which};
 use crate::tally::{Change, Moment};
 
 /// More lines than this are left to the trace.
@@ -38,15 +38,28 @@ pub(super) fn story(scenario: &Scenario, ledger: &Ledger, result: &ReplayResult)
             lines.push(turning_point(fault.until, text));
         }
     }
+    for fault in &scenario.client_faults {
+        let group = scenario
+            .clients
+            .get(fault.group)
+            .map_or("?", |group| group.name.as_str());
+        lines.push(turning_point(
+            fault.from,
+            format!("{group}: {}", client_effect(fault.kind)),
+        ));
+        if fault.from < fault.until
+            && fault.until.saturating_duration_since(Instant::ZERO) < scenario.duration
+        {
+            let text = format!("{group}: {} over", fault.kind.name());
+            lines.push(turning_point(fault.until, text));
+        }
+    }
     lines.extend(ledger.moments.iter().map(|moment| Line {
         at: moment.at,
         text: tell(scenario, moment),
         weight: moment.count,
     }));
-    if let (Some(seconds), Some(last)) = (
-        result.recovery_seconds,
-        scenario.faults.iter().map(|f| f.until).max(),
-    ) {
+    if let (Some(seconds), Some(last)) = (result.recovery_seconds, scenario.trouble().map(|(_, last)| last)) {
         let back = last.saturating_add(std::time::Duration::from_secs_f64(seconds));
         lines.push(turning_point(
             back,
@@ -75,6 +88,14 @@ fn effect(fault: &Fault) -> String {
     let mut text = match &fault.kind {
         FaultEffect::Refuse => "refuses connections".to_owned(),
         FaultEffect::Hang => "stops answering".to_owned(),
+        FaultEffect::Reset => "breaks connections".to_owned(),
+        FaultEffect::DropAnswer => "works, and its answers are lost".to_owned(),
+        FaultEffect::Partial => "works, and its answers are cut short".to_owned(),
+        FaultEffect::Corrupt => "works, and its answers cannot be read".to_owned(),
+        FaultEffect::Capacity(servers) => format!("serves no more than {servers} at a time"),
+        FaultEffect::CrashRestart => "crashes".to_owned(),
+        FaultEffect::Partition { buffer: true } => "is cut off; messages are held".to_owned(),
+        FaultEffect::Partition { buffer: false } => "is cut off; messages are lost".to_owned(),
         FaultEffect::Slow { factor, add } => {
             let mut parts = Vec::new();
             if (*factor - 1.0).abs() > f64::EPSILON {
@@ -118,6 +139,26 @@ fn effect(fault: &Fault) -> String {
         text += &format!(", to one in {every}");
     }
     text
+}
+
+fn client_effect(effect: ClientEffect) -> String {
+    match effect {
+        ClientEffect::Burst(calls) => format!("{calls} more calls of each"),
+        ClientEffect::Restart { snapshot: true } => "all restart, from a snapshot".to_owned(),
+        ClientEffect::Restart { snapshot: false } => "all restart and remember nothing".to_owned(),
+        ClientEffect::ClockStep { by, back } => {
+            let by = std::time::Duration::from_nanos(by);
+            format!(
+                "their clocks step {} by {by:?}",
+                if back { "back" } else { "ahead" }
+            )
+        }
+        ClientEffect::ClockDrift(millionths) => {
+            let factor = 1.0 + f64::from(millionths) / 1e6;
+            format!("their clocks run {factor} times as fast")
+        }
+        ClientEffect::ClockFreeze => "their clocks stand still".to_owned(),
+    }
 }
 
 fn tell(scenario: &Scenario, moment: &Moment) -> String {

@@ -19,16 +19,60 @@
 //!
 //! | key | values |
 //! |---|---|
-//! | `service_time` | `{ constant: 5ms }`, `{ uniform: { from: 1ms, to: 9ms } }`, `{ exponential: 20ms }` (its mean), `{ lognormal: { median: 4ms, p99: 30ms } }` |
-//! | `arrivals`, of each client | `{ every: 200ms }`, `{ poisson: 5/s }`, `{ closed: { think: 100ms } }` |
+//! | `service_time`, `latency` | `{ constant: 5ms }`, `{ uniform: { from: 1ms, to: 9ms } }`, `{ exponential: 20ms }` (its mean), `{ lognormal: { median: 4ms, p99: 30ms } }`, `{ normal: { mean: 10ms, sd: 2ms } }` (without its sign), `{ pareto: { min: 1ms, shape: 1.5 } }`, `{ trace: spans.txt }` (drawn from it at random) |
+//! | `arrivals`, of each client | `{ every: 200ms }`, `{ poisson: 5/s }`, `{ closed: { think: 100ms } }`, `{ burst: { size: 10, at: 5s, every: 60s } }` (once where `every` is left out), `{ trace: instants.txt }` (the clients take turns) |
 //! | `queue` | how many requests may wait, or `unbounded` (the default) |
+//! | `discipline` | which of them is next: `fifo` (the default) or `lifo` |
 //! | `abandoned` | `serve` (the default) or `drop` a waiting request whose caller gave up |
-//! | fault `kind` | `refuse`; `hang`; `slow` with `factor` and `add`; `error` with `code` and `retry_after`; `throttle` with `rate`, `burst` (1) and `retry_after` |
-//! | which requests | `probability: 0.3`, `first: 2`, `every: 10` |
+//! | `shed` | which requests are turned away, as with status 503, when their turn comes: `none` (the default), `expired` (the attempt has timed out) or `{ cannot_finish_within: 150ms }` (less time is left) |
+//! | `latency` | how long each message is under way, there and back; none by default |
+//! | `contention` | `none` (the default) or `occ`: of two requests worked on at the same time only the first to end succeeds, the other fails as with SQLSTATE 40001 |
+//! | `cold` | `{ factor: 5, requests: 1000 }`: after a restart the first request takes five times as long, the thousandth as long as usual |
+//!
+//! # Faults
+//!
+//! `at` says when, `for` how long (to the end of the run by default), `on` whom. `repeat: { every: 60s,
+//! times: 5 }` has it again each minute, five times in all (without `times`: to the end). `ramp: 10s` lets
+//! it grow to its full strength: `factor` and `add`, `servers`, and the share of requests it meets.
+//!
+//! | `kind`, on a dependency or service | |
+//! |---|---|
+//! | `refuse` | connections are refused |
+//! | `reset` | the connection breaks as soon as the request is there |
+//! | `hang` | no answer ever comes |
+//! | `slow` | service takes `factor` times as long, and `add` on top |
+//! | `error` | it ends with `code`, and with `retry_after` where that is given; a `code` of three digits is an HTTP status, one of five characters a SQLSTATE |
+//! | `throttle` | above `rate` and `burst` (1), status 429 with `retry_after` |
+//! | `drop_answer` | served, and the answer is lost |
+//! | `partial`, `corrupt` | served, and the answer is cut short, or cannot be read |
+//! | `capacity` | only `servers` requests are served at once, 0 or more |
+//! | `crash_restart` | what waits or is worked on is lost, connections are refused for so long, and `cold` applies afterwards |
+//! | `partition` | no message comes through, either way; `buffer: true` holds them and delivers them in order at its end |
+//!
+//! Which requests: `probability: 0.3`, `first: 2`, `every: 10`; for all kinds but `capacity`,
+//! `crash_restart` and `partition`, which are about the node as a whole.
+//!
+//! | `kind`, on a group of clients | |
+//! |---|---|
+//! | `burst` | each makes `calls` more, at once or spread over `for` |
+//! | `restart` | each loses its calls and starts again, at once or after `for`; its guard begins anew or, with `snapshot: true`, with what it knew |
+//! | `clock_step` | its clock is `forward: 30s` or `back: 30s` off while it lasts |
+//! | `clock_drift` | its clock runs `factor` times as fast |
+//! | `clock_freeze` | its clock stands still, and jumps to the right time at the end |
+//!
+//! A guard sees its client's clock; timers, as in real systems, measure spans and do not notice a step.
+//!
+//! # Files
+//!
+//! A `trace` is a text with a time a line (`4ms`, `1.5s`, or a number of seconds); empty lines and
+//! what follows a `#` do not count. Its path is relative to the scenario.
+//!
+//! # Services
 //!
 //! `services:` are dependencies that have a `path` and `calls` of their own, so that layers of
-//! retries, queues and timeouts compose. A `code` of three digits is an HTTP status, one of five
-//! characters a SQLSTATE.
+//! retries, queues and timeouts compose. They have the keys of a dependency but `contention`.
+
+mod fault;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -36,6 +80,8 @@ use std::marker::PhantomData;
 use crossbridge_std::config::{Rate, Seconds};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+pub use fault::{CodeFile, FaultFile, FaultKindFile, RepeatFile};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -70,7 +116,7 @@ pub struct ScenarioFile {
 }
 
 /// Something that is called.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DependencyFile {
     /// Requests served at once.
@@ -79,11 +125,24 @@ pub struct DependencyFile {
     /// Requests that may wait.
     #[serde(default)]
     pub queue: QueueFile,
+    /// Which of them is next.
+    #[serde(default)]
+    pub discipline: DisciplineFile,
     /// How long one takes.
-    pub service_time: ServiceTimeFile,
+    pub service_time: SpanFile,
+    /// How long a message is under way.
+    pub latency: Option<SpanFile>,
     /// What becomes of one nobody waits for.
     #[serde(default)]
     pub abandoned: AbandonedFile,
+    /// Which are turned away when their turn comes.
+    #[serde(default)]
+    pub shed: ShedFile,
+    /// How it is slower after a restart.
+    pub cold: Option<ColdFile>,
+    /// How requests get in each other's way.
+    #[serde(default)]
+    pub contention: ContentionFile,
 }
 
 /// Something that is called and calls something to answer.
@@ -96,11 +155,21 @@ pub struct ServiceFile {
     /// Requests that may wait.
     #[serde(default)]
     pub queue: QueueFile,
+    /// Which of them is next.
+    #[serde(default)]
+    pub discipline: DisciplineFile,
     /// How long its own part takes.
-    pub service_time: ServiceTimeFile,
+    pub service_time: SpanFile,
+    /// How long a message is under way.
+    pub latency: Option<SpanFile>,
     /// What becomes of one nobody waits for.
     #[serde(default)]
     pub abandoned: AbandonedFile,
+    /// Which are turned away when their turn comes.
+    #[serde(default)]
+    pub shed: ShedFile,
+    /// How it is slower after a restart.
+    pub cold: Option<ColdFile>,
     /// The call path whose policies it keeps.
     pub path: String,
     /// Whom it calls.
@@ -149,10 +218,55 @@ pub enum AbandonedFile {
     Drop,
 }
 
-/// How long service takes.
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// Which of the waiting requests is next.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ServiceTimeFile {
+pub enum DisciplineFile {
+    /// The oldest.
+    #[default]
+    Fifo,
+    /// The newest.
+    Lifo,
+}
+
+/// Which requests are turned away when their turn comes.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShedFile {
+    /// None.
+    #[default]
+    None,
+    /// Those whose attempt has timed out.
+    Expired,
+    /// Those with less time left.
+    CannotFinishWithin(Seconds),
+}
+
+/// How requests get in each other's way.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContentionFile {
+    /// Not at all.
+    #[default]
+    None,
+    /// Optimistic concurrency control.
+    Occ,
+}
+
+/// After a restart.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColdFile {
+    /// The first takes so many times as long.
+    pub factor: f64,
+    /// After so many it is as usual.
+    pub requests: u32,
+}
+
+/// How long something takes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpanFile {
     /// Always the same.
     Constant(Seconds),
     /// Anything in between.
@@ -161,6 +275,12 @@ pub enum ServiceTimeFile {
     Exponential(Seconds),
     /// With this median and tail.
     Lognormal(LognormalFile),
+    /// Around this mean.
+    Normal(NormalFile),
+    /// With a heavy tail.
+    Pareto(ParetoFile),
+    /// Drawn from this file.
+    Trace(String),
 }
 
 /// Bounds.
@@ -183,8 +303,28 @@ pub struct LognormalFile {
     pub p99: Seconds,
 }
 
-/// When a client calls.
+/// Mean and spread.
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NormalFile {
+    /// The mean.
+    pub mean: Seconds,
+    /// The standard deviation.
+    pub sd: Seconds,
+}
+
+/// A power law.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParetoFile {
+    /// The shortest.
+    pub min: Seconds,
+    /// The exponent of the tail.
+    pub shape: f64,
+}
+
+/// When a client calls.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ArrivalsFile {
     /// At a steady pace.
@@ -193,6 +333,23 @@ pub enum ArrivalsFile {
     Poisson(Rate),
     /// One at a time.
     Closed(ClosedFile),
+    /// Several at once.
+    Burst(BurstFile),
+    /// At the instants of this file.
+    Trace(String),
+}
+
+/// Several calls at once.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BurstFile {
+    /// How many.
+    pub size: u32,
+    /// When first.
+    #[serde(default)]
+    pub at: Seconds,
+    /// How long until the next; there is none where nothing is said.
+    pub every: Option<Seconds>,
 }
 
 /// One call at a time.
@@ -202,59 +359,6 @@ pub struct ClosedFile {
     /// Between the end of a call and the begin of the next.
     pub think: Seconds,
 }
-
-/// Something that goes wrong. Which keys belong to which kind is checked when it is resolved.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FaultFile {
-    /// When it begins.
-    pub at: Seconds,
-    /// How long it lasts; until the end of the run where nothing is said.
-    #[serde(rename = "for")]
-    pub lasts: Option<Seconds>,
-    /// On what.
-    pub on: String,
-    /// What.
-    pub kind: FaultKindFile,
-    /// `error`: HTTP status or SQLSTATE.
-    pub code: Option<CodeFile>,
-    /// `error`, `throttle`: what the server asks its clients to wait.
-    pub retry_after: Option<Seconds>,
-    /// `slow`: so many times as long.
-    pub factor: Option<f64>,
-    /// `slow`: on top.
-    pub add: Option<Seconds>,
-    /// `throttle`: what the server bears.
-    pub rate: Option<Rate>,
-    /// `throttle`: how much of it at once.
-    pub burst: Option<u32>,
-    /// Only with this probability.
-    pub probability: Option<f64>,
-    /// Only the first so many.
-    pub first: Option<u64>,
-    /// Only one in so many.
-    pub every: Option<u64>,
-}
-
-/// Kinds of faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FaultKindFile {
-    /// Connections are refused.
-    Refuse,
-    /// No answer ever comes.
-    Hang,
-    /// Service takes longer.
-    Slow,
-    /// Service ends with an error.
-    Error,
-    /// More than so much is turned away.
-    Throttle,
-}
-
-/// An HTTP status or a SQLSTATE.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CodeFile(pub String);
 
 /// A mapping from names, in the order of the file.
 #[derive(Debug)]
@@ -292,6 +396,24 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
     }
 }
 
+impl ServiceFile {
+    /// What it has in common with a dependency.
+    #[must_use]
+    pub fn serving(&self) -> DependencyFile {
+        DependencyFile {
+            servers: self.servers,
+            queue: self.queue,
+            discipline: self.discipline,
+            service_time: self.service_time.clone(),
+            latency: self.latency.clone(),
+            abandoned: self.abandoned,
+            shed: self.shed,
+            cold: self.cold,
+            contention: ContentionFile::None,
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for QueueFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Queue;
@@ -317,35 +439,6 @@ impl<'de> Deserialize<'de> for QueueFile {
             }
         }
         deserializer.deserialize_any(Queue)
-    }
-}
-
-impl<'de> Deserialize<'de> for CodeFile {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Code;
-        impl Visitor<'_> for Code {
-            type Value = CodeFile;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an HTTP status (100 to 599) or a SQLSTATE (five characters)")
-            }
-
-            fn visit_u64<E: de::Error>(self, code: u64) -> Result<CodeFile, E> {
-                self.visit_str(&code.to_string())
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<CodeFile, E> {
-                let status = text
-                    .parse()
-                    .is_ok_and(|status: u16| (100..=599).contains(&status));
-                let letters = text.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
-                if status || (text.len() == 5 && letters) {
-                    return Ok(CodeFile(text.to_owned()));
-                }
-                Err(E::invalid_value(de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(Code)
     }
 }
 

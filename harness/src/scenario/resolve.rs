@@ -2,6 +2,8 @@
 //! and what cannot be is refused with its place.
 
 mod faults;
+mod nodes;
+mod spans;
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,9 +11,8 @@ use std::time::Duration;
 use crossbridge_core::time::nanos;
 use crossbridge_std::config::{Config, Document, Environment, FileError, KeyPath, Problem, Seconds};
 
-use super::format::{AbandonedFile, ArrivalsFile, ClientFile, QueueFile, ScenarioFile, ServiceTimeFile};
-use super::{Abandoned, Arrivals, ClientGroup, Downstream, Node, Scenario};
-use crate::distribution::Distribution;
+use super::format::{ClientFile, ScenarioFile};
+use super::{ClientGroup, Downstream, Node, Scenario};
 use crate::expect::Expectation;
 use crate::result::vocabulary;
 
@@ -19,6 +20,10 @@ use crate::result::vocabulary;
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 /// The most clients of a scenario: each has a guard of its own.
 const MOST_CLIENTS: u32 = 10_000_000;
+/// The most dependencies and services.
+const MOST_NODES: usize = 1_000;
+/// The most calls a run may be expected to make: some hours of computing.
+const MOST_CALLS: f64 = 1e9;
 
 /// Reads a scenario. `config` replaces the policies it names.
 ///
@@ -44,6 +49,7 @@ pub fn load(path: &Path, config: Option<&Path>, environment: Environment<'_>) ->
     let mut resolver = Resolver {
         file: &file,
         policies: &policies,
+        folder: path.parent().unwrap_or(Path::new("")),
         problems: Vec::new(),
     };
     let scenario = resolver.scenario();
@@ -56,6 +62,8 @@ pub fn load(path: &Path, config: Option<&Path>, environment: Environment<'_>) ->
 struct Resolver<'f> {
     file: &'f ScenarioFile,
     policies: &'f Config,
+    /// Where the scenario is: its trace files are found from there.
+    folder: &'f Path,
     problems: Vec<Problem>,
 }
 
@@ -71,10 +79,17 @@ impl Resolver<'_> {
             );
         }
         let names = self.node_names();
+        if names.len() > MOST_NODES {
+            let expected = format!("at most {MOST_NODES} dependencies and services");
+            self.refuse(root.key("dependencies"), names.len(), expected);
+        }
         let nodes = self.nodes(&names);
         let clients = self.clients(&names);
-        let faults = self.faults(&names, duration);
         let client_names: Vec<String> = self.file.clients.0.iter().map(|(name, _)| name.clone()).collect();
+        let (faults, client_faults) = self.faults(&names, &client_names, duration);
+        if let Some(clients) = &clients {
+            self.refuse_endless(clients, duration);
+        }
         let vocabulary = vocabulary(&client_names, &names, duration);
         let mut expect = Vec::new();
         for (index, text) in self.file.expect.iter().enumerate() {
@@ -101,6 +116,7 @@ impl Resolver<'_> {
             nodes,
             clients: clients?,
             faults,
+            client_faults,
             expect,
         })
     }
@@ -135,37 +151,6 @@ impl Resolver<'_> {
             names.push(name.clone());
         }
         names
-    }
-
-    fn nodes(&mut self, names: &[String]) -> Vec<Node> {
-        let mut nodes = Vec::new();
-        for (name, spec) in &self.file.dependencies.0 {
-            let at = KeyPath::root().key("dependencies").key(name);
-            nodes.push(Node {
-                name: name.clone(),
-                servers: self.servers(&at, spec.servers),
-                queue: queue(spec.queue),
-                service_time: self.service_time(&at, spec.service_time),
-                abandoned: abandoned(spec.abandoned),
-                downstream: None,
-            });
-        }
-        for (name, spec) in &self.file.services.0 {
-            let at = KeyPath::root().key("services").key(name);
-            let servers = self.servers(&at, spec.servers);
-            let service_time = self.service_time(&at, spec.service_time);
-            let downstream = self.downstream(&at, names, &spec.path, &spec.calls, None);
-            nodes.push(Node {
-                name: name.clone(),
-                servers,
-                queue: queue(spec.queue),
-                service_time,
-                abandoned: abandoned(spec.abandoned),
-                downstream,
-            });
-        }
-        self.refuse_circles(&nodes);
-        nodes
     }
 
     /// A service that waits for itself never answers.
@@ -208,16 +193,34 @@ impl Resolver<'_> {
             if spec.count == 0 {
                 self.refuse(at.key("count"), 0, "at least 1");
             }
-            let arrivals = self.arrivals(&at, spec.arrivals);
+            let arrivals = self.arrivals(&at.key("arrivals"), &spec.arrivals);
             let calls = self.downstream(&at, names, &spec.path, &spec.calls, Some(spec));
-            groups.push(calls.map(|calls| ClientGroup {
+            let group = calls.zip(arrivals).map(|(calls, arrivals)| ClientGroup {
                 name: name.clone(),
                 count: spec.count,
                 arrivals,
                 calls,
-            }));
+            });
+            groups.push(group);
         }
         groups.into_iter().collect()
+    }
+
+    /// A run that would take for ever is not begun.
+    fn refuse_endless(&mut self, clients: &[ClientGroup], duration: Duration) {
+        let calls: f64 = clients
+            .iter()
+            .filter_map(|group| {
+                let each = group.arrivals.expected(nanos(duration), group.count)?;
+                Some(each * f64::from(group.count))
+            })
+            .sum();
+        if calls > MOST_CALLS {
+            let at = KeyPath::root().key("clients");
+            let expected =
+                format!("at most {MOST_CALLS} calls in all: fewer clients, lower rates or a shorter run");
+            self.refuse(at, format!("about {calls:.0} calls"), expected);
+        }
     }
 
     /// Whom somebody calls, and under which policies.
@@ -271,62 +274,6 @@ impl Resolver<'_> {
         found
     }
 
-    fn servers(&mut self, at: &KeyPath, servers: u32) -> u32 {
-        if servers == 0 {
-            self.refuse(at.key("servers"), 0, "at least 1");
-        }
-        servers
-    }
-
-    fn service_time(&mut self, at: &KeyPath, file: ServiceTimeFile) -> Distribution {
-        let at = at.key("service_time");
-        match file {
-            ServiceTimeFile::Constant(span) => Distribution::Constant(nanos(span.get())),
-            ServiceTimeFile::Exponential(mean) => Distribution::Exponential(as_f64(nanos(mean.get()))),
-            ServiceTimeFile::Uniform(bounds) => {
-                let (from, to) = (nanos(bounds.from.get()), nanos(bounds.to.get()));
-                if from > to {
-                    self.refuse(
-                        at.key("uniform").key("to"),
-                        format!("{:?}", bounds.to.get()),
-                        "at least `from`",
-                    );
-                }
-                Distribution::Uniform(from, to)
-            }
-            ServiceTimeFile::Lognormal(shape) => {
-                let (median, p99) = (nanos(shape.median.get()), nanos(shape.p99.get()));
-                let at = at.key("lognormal");
-                if median == 0 {
-                    self.refuse(at.key("median"), "0s", "more than 0");
-                }
-                if p99 < median {
-                    self.refuse(
-                        at.key("p99"),
-                        format!("{:?}", shape.p99.get()),
-                        "at least the median",
-                    );
-                }
-                Distribution::lognormal(median, p99)
-            }
-        }
-    }
-
-    fn arrivals(&mut self, at: &KeyPath, file: ArrivalsFile) -> Arrivals {
-        match file {
-            ArrivalsFile::Every(period) => {
-                if nanos(period.get()) == 0 {
-                    self.refuse(at.key("arrivals").key("every"), "0s", "more than 0");
-                }
-                Arrivals::Every(nanos(period.get()))
-            }
-            ArrivalsFile::Poisson(rate) => Arrivals::Poisson(1e9 / rate.per_second()),
-            ArrivalsFile::Closed(closed) => Arrivals::Closed {
-                think: nanos(closed.think.get()),
-            },
-        }
-    }
-
     fn missing(&mut self, at: &KeyPath, key: &str, expected: &str) {
         self.problems
             .push(Problem::new(at.clone(), format!("`{key}` is missing")).expected(expected));
@@ -335,24 +282,4 @@ impl Resolver<'_> {
     fn refuse(&mut self, at: KeyPath, found: impl std::fmt::Display, expected: impl Into<String>) {
         self.problems.push(Problem::invalid(at, found, expected));
     }
-}
-
-const fn queue(file: QueueFile) -> Option<usize> {
-    match file {
-        QueueFile::Unbounded => None,
-        QueueFile::Bounded(count) => Some(count as usize),
-    }
-}
-
-const fn abandoned(file: AbandonedFile) -> Abandoned {
-    match file {
-        AbandonedFile::Drop => Abandoned::Drop,
-        AbandonedFile::Serve => Abandoned::Serve,
-    }
-}
-
-/// Exact below 2^53 nanoseconds (104 days).
-#[expect(clippy::cast_precision_loss)]
-const fn as_f64(nanos: u64) -> f64 {
-    nanos as f64
 }

@@ -1,89 +1,23 @@
-//! Calls and requests under way.
-//!
-//! Both live in slabs whose keys carry a generation: an event about something that is over (a
-//! timeout that was not needed, an answer nobody waits for) finds nothing and does nothing.
+//! Calls under way: polled, sent, booked, and over.
 
 use crossbridge_core::guard::{CallState, Permit, Step};
 use crossbridge_core::retry::Failure;
 use crossbridge_core::{FaultKind, Instant, Outcome, Verdict};
 
+use super::slab::{Key, Slab, at};
 use super::{Happening, World};
-
-/// A key into a slab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key {
-    index: u32,
-    generation: u32,
-}
 
 pub(super) type CallId = Key;
 pub(super) type RequestId = Key;
 pub(super) type Calls = Slab<ActiveCall>;
-pub(super) type Requests = Slab<Request>;
-
-/// Things with keys that are not used twice.
-#[derive(Debug)]
-pub(super) struct Slab<T> {
-    slots: Vec<(u32, Option<T>)>,
-    free: Vec<u32>,
-}
-
-impl<T> Default for Slab<T> {
-    fn default() -> Self {
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-        }
-    }
-}
-
-impl<T> Slab<T> {
-    pub(super) fn insert(&mut self, value: T) -> Key {
-        if let Some(index) = self.free.pop()
-            && let Some((generation, slot)) = self.slots.get_mut(at(index))
-        {
-            *slot = Some(value);
-            return Key {
-                index,
-                generation: *generation,
-            };
-        }
-        let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.slots.push((0, Some(value)));
-        Key { index, generation: 0 }
-    }
-
-    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        let (generation, slot) = self.slots.get_mut(at(key.index))?;
-        if *generation == key.generation {
-            slot.as_mut()
-        } else {
-            None
-        }
-    }
-
-    pub(super) fn remove(&mut self, key: Key) -> Option<T> {
-        let (generation, slot) = self.slots.get_mut(at(key.index))?;
-        if *generation != key.generation {
-            return None;
-        }
-        let value = slot.take()?;
-        *generation = generation.wrapping_add(1);
-        self.free.push(key.index);
-        Some(value)
-    }
-}
-
-/// Indices fit: `usize` has at least 32 bits wherever this runs.
-const fn at(index: u32) -> usize {
-    index as usize
-}
 
 /// On whose behalf a call is made.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner {
     /// A client's own.
     Client(u32),
+    /// A client's as well, besides those it has to make: nothing follows from its end.
+    Burst,
     /// A service's, to serve this request.
     Request(RequestId),
 }
@@ -96,21 +30,18 @@ pub(super) struct ActiveCall {
     owner: Owner,
     /// Its number in the trace.
     number: u64,
-    /// The attempt in flight, and the request that carries it; a hung one has none.
+    /// By the world's clock, as everything here; its guard has its own.
+    began: Instant,
+    /// The attempt in flight, and the request that carries it; one under way or lost has none.
     in_flight: Option<(Permit, Option<RequestId>)>,
+    /// When that attempt times out.
+    expires: Instant,
 }
 
-/// An attempt that has reached a node.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) node: usize,
-    /// Whose attempt it is.
-    pub(super) call: CallId,
-    pub(super) attempt: u32,
-    /// The caller no longer waits.
-    pub(super) abandoned: bool,
-    /// The fault that makes it end with an error, by its index.
-    pub(super) error: Option<usize>,
+impl ActiveCall {
+    pub(super) const fn actor(&self) -> u32 {
+        self.actor
+    }
 }
 
 impl World<'_, '_> {
@@ -118,14 +49,20 @@ impl World<'_, '_> {
         let Some(caller) = self.actors.get_mut(at(actor)) else {
             return;
         };
-        self.recorder.about(number);
-        let state = caller.guard.begin_detached(now, None);
+        let local = self
+            .groups
+            .get(caller.group)
+            .map_or(now, |group| group.clock.read(now));
+        self.recorder.about(now, now, number);
+        let state = caller.guard.begin_detached(local, None);
         let call = self.calls.insert(ActiveCall {
             state,
             actor,
             owner,
             number,
+            began: now,
             in_flight: None,
+            expires: Instant::MAX,
         });
         self.drive(now, call);
     }
@@ -136,27 +73,28 @@ impl World<'_, '_> {
             let Some(actor) = self.actors.get_mut(at(call.actor)) else {
                 return;
             };
-            self.recorder.about(call.number);
-            match call.state.poll(&mut actor.guard, now, &mut actor.retry_rng) {
+            let clock = self.groups.get(actor.group).map(|group| &group.clock);
+            let local = clock.map_or(now, |clock| clock.read(now));
+            self.recorder.about(now, call.began, call.number);
+            match call.state.poll(&mut actor.guard, local, &mut actor.retry_rng) {
                 Step::Attempt(permit) => {
                     let (node, attempt) = (actor.node, permit.number());
+                    call.expires = Instant::MAX;
                     if let Some(timeout) = permit.timeout() {
-                        let due = now.saturating_add(timeout);
+                        let due = clock
+                            .map_or_else(|| now.saturating_add(timeout), |clock| clock.after(now, timeout));
+                        call.expires = due;
                         self.queue.put(due, Happening::Timeout { call: id, attempt });
                     }
                     call.in_flight = Some((permit, None));
-                    self.send(now, node, id, attempt);
                     // An answer at once is booked by now; otherwise the call waits for one.
-                    if self
-                        .calls
-                        .get_mut(id)
-                        .is_some_and(|call| call.in_flight.is_some())
-                    {
+                    if !self.send(now, node, id, attempt) {
                         return;
                     }
                 }
                 Step::Wait { until } => {
-                    self.queue.put(until, Happening::Poll(id));
+                    let due = clock.map_or(until, |clock| clock.due(now, until));
+                    self.queue.put(due, Happening::Poll(id));
                     return;
                 }
                 Step::Done(verdict) => {
@@ -183,26 +121,24 @@ impl World<'_, '_> {
         let Some(actor) = self.actors.get_mut(at(call.actor)) else {
             return false;
         };
-        self.recorder.about(call.number);
-        call.state.on_outcome(&mut actor.guard, now, permit, outcome);
+        let local = self
+            .groups
+            .get(actor.group)
+            .map_or(now, |group| group.clock.read(now));
+        self.recorder.about(now, call.began, call.number);
+        call.state.on_outcome(&mut actor.guard, local, permit, outcome);
         true
     }
 
-    /// The attempt in flight is carried by this request.
-    pub(super) fn carried_by(&mut self, id: CallId, request: RequestId) {
-        if let Some(call) = self.calls.get_mut(id)
-            && let Some((_, carrier)) = &mut call.in_flight
-        {
-            *carrier = Some(request);
+    /// The attempt has reached its node, where this request carries it. When it times out; `None`
+    /// where its caller has given up.
+    pub(super) fn carried_by(&mut self, id: CallId, attempt: u32, request: RequestId) -> Option<Instant> {
+        let call = self.calls.get_mut(id)?;
+        match &mut call.in_flight {
+            Some((permit, carrier)) if permit.number() == attempt => *carrier = Some(request),
+            _ => return None,
         }
-    }
-
-    /// The retryable codes of whoever makes this call.
-    pub(super) fn codes_of(&mut self, id: CallId) -> &[u16] {
-        let actor = self.calls.get_mut(id).map(|call| call.actor);
-        actor
-            .and_then(|actor| self.actors.get(at(actor)))
-            .map_or(&[], |actor| actor.codes)
+        Some(call.expires)
     }
 
     /// The attempt's time is over: whether it took effect nobody knows.
@@ -223,10 +159,40 @@ impl World<'_, '_> {
         }
     }
 
+    /// The actors in this range have stopped, and their calls with them. What is in flight is lost to
+    /// them.
+    pub(super) fn cancel_calls(&mut self, now: Instant, actors: &std::ops::Range<u32>) {
+        for id in self.calls.keys(|call| actors.contains(&call.actor)) {
+            let Some(mut call) = self.calls.remove(id) else {
+                continue;
+            };
+            let Some(actor) = self.actors.get_mut(at(call.actor)) else {
+                continue;
+            };
+            let local = self
+                .groups
+                .get(actor.group)
+                .map_or(now, |group| group.clock.read(now));
+            self.recorder.about(now, call.began, call.number);
+            if let Some((permit, request)) = call.in_flight.take() {
+                call.state
+                    .on_outcome(&mut actor.guard, local, permit, Outcome::Lost);
+                if let Some(request) = request.and_then(|id| self.requests.get_mut(id)) {
+                    request.abandoned = true;
+                }
+            }
+            call.state.cancel(&mut actor.guard, local);
+            if let Owner::Client(client) = call.owner {
+                self.on_client_done(now, client);
+            }
+        }
+    }
+
     fn end(&mut self, now: Instant, id: CallId, verdict: Verdict) {
         let Some(call) = self.calls.remove(id) else { return };
         match call.owner {
             Owner::Client(client) => self.on_client_done(now, client),
+            Owner::Burst => {}
             Owner::Request(request) => self.on_downstream_done(now, request, verdict),
         }
     }
