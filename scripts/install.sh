@@ -1,5 +1,10 @@
 # Sourced by ../run and ../check: installs what a fresh Debian machine with only rustup lacks.
 
+# Debian keeps the programs of PostgreSQL's server off the PATH.
+for folder in /usr/lib/postgresql/*/bin; do
+    [ -d "$folder" ] && PATH=$PATH:$folder
+done
+
 # install_debian PROGRAM:PACKAGE...: the packages whose program is not on the PATH.
 install_debian() {
     local missing=() pair

@@ -1,6 +1,7 @@
 //! What the commands do.
 
 pub(crate) mod check;
+pub(crate) mod faults;
 pub(crate) mod profile;
 pub(crate) mod replay;
 

@@ -11,9 +11,12 @@
 //!   crossbridge.yml ──┘          │ queue, guards       │
 //!                                └─ the only clock     └─ trace.jsonl, trace_sha256
 //! ```
+//!
+//! Beside the replay stands the [proxy]: the same faults on real connections, by the real clock.
 
 pub mod distribution;
 pub mod expect;
+pub mod proxy;
 pub mod queue;
 pub mod recorder;
 pub mod report;

@@ -41,6 +41,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             let page = command::check::run(file, json).map_err(command::invalid)?;
             command::print(&mut output(), &page)
         }
+        Command::Faults(args) => command::faults::run(args, config, json, &mut output()),
         Command::Profile(ProfileCommand::Ingest(args)) => {
             command::profile::ingest(args, config, json, &mut output())
         }

@@ -11,6 +11,7 @@ fn help() {
         &["--help"][..],
         &["replay", "--help"],
         &["check", "--help"],
+        &["faults", "--help"],
         &["profile", "ingest", "--help"],
     ] {
         let run = crossbridge(command);
