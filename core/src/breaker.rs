@@ -177,6 +177,7 @@ pub enum Settled {
 /// Why a call was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Refused {
     /// Open, or half open with every probe taken, or closed and starting slowly.
     pub state: BreakerState,

@@ -25,6 +25,7 @@ pub const VERSION: u32 = 1;
 /// Why a snapshot was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct RestoreError {
     /// The field at fault.
     pub field: &'static str,

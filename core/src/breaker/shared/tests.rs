@@ -2,6 +2,7 @@
 
 use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::vec::Vec;
 
