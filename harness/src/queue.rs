@@ -46,6 +46,8 @@ struct Entry<T> {
 /// Bits of a digit.
 const DIGIT: u32 = 6;
 const SLOTS: usize = 1 << DIGIT;
+/// Room for so many things is kept in a slot that is empty.
+const KEPT: usize = 256;
 /// Digits of an instant.
 const LEVELS: usize = 64_usize.div_ceil(DIGIT as usize);
 
@@ -97,14 +99,17 @@ impl<T> Queue<T> {
         if entries.len() == 1 {
             return entries.pop().map(|entry| entry.what);
         }
-        // The emptied list takes the place of the full one, so that no memory is given back and
+        // The emptied list takes the place of the full one, so that little memory is given back and
         // asked for again.
         let mut spread = std::mem::take(&mut self.spread);
         std::mem::swap(&mut spread, entries);
         for entry in spread.drain(..) {
             self.put(entry.at, entry.what);
         }
-        self.spread = spread;
+        // Large ones are rare, and would in time be in every slot.
+        if spread.capacity() <= KEPT {
+            self.spread = spread;
+        }
         self.ready.pop_front()
     }
 
