@@ -58,23 +58,20 @@ pub(super) fn quick(tat: Tat, now: Instant, quota: &Quota) -> Quick {
     if now.as_nanos() >= 1 << 59 {
         return Quick::Ask;
     }
-    // At most 4 fraction bits: below 2^63.
+    // At most 4 fraction bits: below 2^63. A full bucket is worth less than 2^62, so that none of
+    // the sums overflows.
     let at = now.as_nanos() << quota.shift();
     let base = tat.0.max(at);
-    let debt = base - at;
-    // What may be owed before one more permit; the tolerance is at least one interval.
-    let room = quota.tolerance() - quota.interval();
-    if debt <= room {
-        return base
-            .checked_add(quota.interval())
-            .map_or(Quick::Ask, |next| Quick::Admit(Tat(next)));
+    let latest = at + quota.room();
+    if base <= latest {
+        return Quick::Admit(Tat(base + quota.interval()));
     }
-    if debt > quota.tolerance() {
+    let wait = base - latest;
+    if wait > quota.interval() {
         // More than a full bucket: the clock stepped back.
         return Quick::Ask;
     }
-    // `base - at > room`, so nothing underflows.
-    Quick::NotBefore(instant(base - room, quota.shift()))
+    Quick::NotBefore(later(now, wait, quota.shift()))
 }
 
 /// Asks for `n` permits at `now`. See the [module](self) for the rule.
@@ -91,22 +88,8 @@ pub fn step(tat: Tat, now: Instant, n: u32, quota: Quota) -> Step {
     let cost = quota.interval().saturating_mul(u64::from(n));
     match base.checked_add(cost) {
         Some(next) if next <= latest => Step::Admit(Tat(next)),
-        next => refuse(next, cost, at, quota),
-    }
-}
-
-/// The instant from which `next` would fit. Apart, because only a refusal pays for it.
-#[cold]
-fn refuse(next: Option<u64>, cost: u64, now: u64, quota: Quota) -> Step {
-    if cost > quota.tolerance() {
-        return Step::Never;
-    }
-    match next {
-        // `next > now + tolerance`, so the difference is positive.
-        Some(next) if now < u64::MAX => {
-            let from = next - quota.tolerance();
-            Step::NotBefore(instant(from, quota.shift()))
-        }
+        // There is something beyond `latest`, so neither it nor `at` is the end of the range.
+        Some(next) if n <= quota.capacity() => Step::NotBefore(later(now, next - latest, quota.shift())),
         _ => Step::Never,
     }
 }
@@ -181,6 +164,12 @@ pub(super) const fn rescale(ticks: u64, from: u32, to: u32) -> u64 {
 /// The first instant that is not before so many ticks.
 pub(super) const fn instant(ticks: u64, shift: u32) -> Instant {
     Instant::from_nanos(up(ticks, shift))
+}
+
+/// The first instant that is not before so many ticks after `now`, at least one, where there is one.
+#[inline]
+const fn later(now: Instant, ticks: u64, shift: u32) -> Instant {
+    Instant::from_nanos(now.as_nanos() + 1 + ((ticks - 1) >> shift))
 }
 
 /// Divided by `2^shift`, rounded up, without a division: a refusal pays for this.

@@ -33,10 +33,10 @@ pub struct Quota {
     capacity: NonZeroU32,
     /// Emission interval in ticks of `2^-shift` nanoseconds, rounded up: a permit is never early.
     interval: u64,
-    /// Ticks a full bucket is worth: `capacity` intervals, at most a century. Kept, for every request
-    /// compares with it.
+    /// Ticks that may be owed before one permit more: all intervals of the capacity but one, at most
+    /// a century. Kept, for every request compares with it.
     #[cfg_attr(feature = "serde", serde(skip))]
-    tolerance: u64,
+    room: u64,
     /// Fraction bits of a tick, 0 to 4. Zero for every quota up to 976 562 permits a second.
     shift: u8,
 }
@@ -55,7 +55,7 @@ impl Quota {
     pub const UNLIMITED: Self = Self {
         capacity: NonZeroU32::MAX,
         interval: 0,
-        tolerance: 0,
+        room: 0,
         shift: 0,
     };
 
@@ -93,7 +93,7 @@ impl Quota {
         Ok(Self {
             capacity: permits,
             interval,
-            tolerance: interval.saturating_mul(permits.get() as u64),
+            room: interval.saturating_mul(permits.get() as u64 - 1),
             shift,
         })
     }
@@ -140,7 +140,7 @@ impl Quota {
         Ok(Self {
             capacity,
             interval: self.interval,
-            tolerance: self.interval.saturating_mul(capacity.get() as u64),
+            room: self.interval.saturating_mul(capacity.get() as u64 - 1),
             shift: self.shift,
         })
     }
@@ -159,8 +159,8 @@ impl Quota {
         if interval > 0 && interval < 100 << shift {
             return Err(ConfigError::new("interval", interval, "at least 100 ns"));
         }
-        // Rounding up may have added one tick a permit.
-        let longest = ((LONGEST_WINDOW as u128) << shift) + capacity as u128;
+        // Rounding up may have added one tick a permit. With fraction bits no quota comes near it.
+        let longest = LONGEST_WINDOW as u128 + capacity as u128;
         if capacity as u128 * interval as u128 > longest {
             return Err(ConfigError::new(
                 "interval",
@@ -174,7 +174,7 @@ impl Quota {
         Ok(Self {
             capacity: permits,
             interval,
-            tolerance: interval.saturating_mul(permits.get() as u64),
+            room: interval.saturating_mul(permits.get() as u64 - 1),
             shift,
         })
     }
@@ -210,7 +210,12 @@ impl Quota {
 
     /// Ticks a full bucket is worth.
     pub(crate) const fn tolerance(self) -> u64 {
-        self.tolerance
+        self.room + self.interval
+    }
+
+    /// Ticks that may be owed before one permit more.
+    pub(crate) const fn room(self) -> u64 {
+        self.room
     }
 
     /// Fraction bits of a tick.

@@ -17,6 +17,8 @@
 mod breaker;
 mod budget;
 mod bulkhead;
+mod guard;
+mod keyed;
 mod monitor;
 mod rate_limit;
 mod sequenced;
@@ -32,8 +34,15 @@ use loom::thread;
 /// Tries every interleaving in which at most two threads are cut short, where all of them would take
 /// minutes: faults that need more are rare (Musuvathi and Qadeer, 2007).
 fn few_preemptions(model: impl Fn() + Send + Sync + 'static) {
+    preemptions(2, model);
+}
+
+/// The same for so many threads that are cut short.
+fn preemptions(most: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
-    builder.preemption_bound = Some(2);
+    builder.preemption_bound = Some(most);
+    // Setting up a table counts as well.
+    builder.max_branches = 100_000;
     builder.check(model);
 }
 

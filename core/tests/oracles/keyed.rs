@@ -287,6 +287,62 @@ fn a_step_back_moves_every_key_along() {
     });
 }
 
+/// One `now` from anywhere, the end of the range included, and one from before.
+fn steps() -> impl Strategy<Value = (Instant, Instant)> {
+    (any_nanos(), any_nanos()).prop_map(|(one, other)| {
+        let end = one.max(other).max(3 * SECOND);
+        (
+            Instant::from_nanos(end),
+            Instant::from_nanos(one.min(other).min(end - 3 * SECOND)),
+        )
+    })
+}
+
+/// A slow quota, and one whose ticks end after 36 years.
+fn slow_and_fast() -> [Quota; 2] {
+    let fast = Quota::per_second(Quota::MAX_PER_SECOND).unwrap();
+    [Quota::per_second(2).unwrap(), fast.burst(2).unwrap()]
+}
+
+/// Whether a quota is granted anything at all so late.
+fn in_range(quota: Quota, now: Instant) -> bool {
+    RateLimiter::new(quota).would_grant(now, 1) == Answer::Granted
+}
+
+#[test]
+fn a_clock_that_steps_back_from_its_end_locks_nothing_for_longer_than_a_refill() {
+    check(300, steps(), |(end, back)| {
+        for quota in slow_and_fast() {
+            let mut table = KeyedLimiter::<[Line; 2]>::with_slots(Overflow::Refuse);
+            // Forgotten by the end: its slot is another's then.
+            let _ = table.check(end.saturating_sub(Duration::from_secs(2)), hash(99), 1, quota);
+            // Past the end of the range nothing is granted, and nothing owed.
+            let owed: [u32; 8] = core::array::from_fn(|key| {
+                let (key, n) = (key as u64, 1 + u32::from(key % 2 > 0));
+                let granted = table.check(end, hash(key), n, quota) == KeyedAnswer::Granted;
+                if granted { n } else { 0 }
+            });
+            let refilled = back.saturating_add(quota.refill_time() + KeyedLimiter::<[Line; 2]>::LATE);
+            if !in_range(quota, refilled) {
+                continue;
+            }
+            for (key, owed) in (0..4).zip(owed) {
+                assert_eq!(table.remaining(back, hash(key), quota), 2 - owed);
+                let asked = table.would_grant(back, hash(key), 2, quota);
+                let answer = table.check(back, hash(key), 2, quota);
+                assert_eq!(answer, asked);
+                let waits = matches!(answer, KeyedAnswer::NotBefore(at) if at <= refilled);
+                assert_eq!(waits, owed > 0, "{answer:?}");
+            }
+            // Nobody asks for any of them again, and their slots are there for others.
+            for key in 8..16 {
+                let answer = table.check(refilled, hash(key), 1, quota);
+                assert_eq!(answer, KeyedAnswer::Granted, "{end:?} to {back:?}");
+            }
+        }
+    });
+}
+
 #[test]
 fn any_now_and_any_order_panic_at_nothing() {
     let op = (0..6_u8, any_nanos(), 0..30_u64, any::<u32>(), 0..5_usize);
@@ -308,6 +364,8 @@ fn any_now_and_any_order_panic_at_nothing() {
                     2 => table.reset(key),
                     _ => {
                         let n = n % 80;
+                        let expected = table.would_grant(now, key, n, quota);
+                        assert_eq!(table.clone().check(now, key, n, quota), expected);
                         if let KeyedAnswer::NotBefore(at) = table.check(now, key, n, quota) {
                             let again = table.check(at, key, n, quota);
                             assert_eq!(again, KeyedAnswer::Granted, "promised {at:?} at {now:?}");

@@ -2,6 +2,8 @@
 
 use core::hint::select_unpredictable;
 
+use super::time::Seen;
+use super::{KeyedAnswer, Overflow};
 use crate::rate_limit::gcra::{self, Tat};
 use crate::time::Instant;
 
@@ -84,6 +86,22 @@ impl Entry {
         self.tat <= gcra::ticks(now, self.shift())
     }
 
+    /// What it is once what it owes has moved back with the clock.
+    pub(super) const fn moved(self, seen: Seen) -> Self {
+        if !seen.moves() {
+            return self;
+        }
+        let shift = self.shift();
+        let owed = self.tat.saturating_sub(gcra::ticks(seen.was, shift));
+        if owed == 0 {
+            return Self::EMPTY;
+        }
+        Self {
+            key: self.key,
+            tat: gcra::ticks(seen.at, shift).saturating_add(owed),
+        }
+    }
+
     pub(super) const fn idle_at(self) -> Instant {
         gcra::instant(self.tat, self.shift())
     }
@@ -108,6 +126,17 @@ pub(super) enum Room {
     Taken(At, Instant),
     /// The storage lends out no line.
     Nowhere,
+}
+
+impl Room {
+    /// What a key that is granted something is told, if it needs this room.
+    pub(super) const fn would_be(self, seen: Seen, overflow: Overflow) -> KeyedAnswer {
+        match (self, overflow) {
+            (Self::Taken(_, until), Overflow::Refuse) => KeyedAnswer::Full(seen.moved(until)),
+            (Self::Idle(_) | Self::Move(..) | Self::Taken(..), _) => KeyedAnswer::Granted,
+            (Self::Nowhere, _) => KeyedAnswer::Never,
+        }
+    }
 }
 
 /// What the key that is stored as this word owes, to be changed in place. `None` also where it is
@@ -141,6 +170,17 @@ pub(super) fn put(lines: &mut [Line], at: At, new: Entry) {
     if let Some(line) = lines.get_mut(at.line) {
         line.keys[at.slot % SLOTS] = new.key;
         line.tats[at.slot % SLOTS] = new.tat;
+    }
+}
+
+/// Moves what every key owes back with the clock.
+#[cold]
+pub(super) fn move_back(lines: &mut [Line], seen: Seen) {
+    for line in lines {
+        for (key, tat) in line.keys.iter_mut().zip(&mut line.tats) {
+            let moved = Entry { key: *key, tat: *tat }.moved(seen);
+            (*key, *tat) = (moved.key, moved.tat);
+        }
     }
 }
 

@@ -29,11 +29,13 @@
 //!   all keys step with it. The latest `now` is noted some eight times a second, so a step that
 //!   is up to an eighth of a second longer may also count as a late thread; keys are then
 //!   locked for so much longer than one refill.
+//! - A step back from more than a year of the table's time goes through every slot, behind all doors.
+//!   A thread that still asks by the old time meanwhile may leave its key's slot taken until that
+//!   key asks again.
 //! - A late thread that asks for a key that is not there, at a `now` when others still owed what they
 //!   have been forgotten for, is refused until that instant: it may be one of them.
 //! - Under a smaller quota than before, a key may owe up to [`LATE`](SharedKeyedLimiter::LATE) more
 //!   than an empty bucket: that is not told from a late thread.
-//!
 //! - A key takes two slots while it is moved, so that a table with one slot left may seem full then.
 //!
 //! # Why a key is never in two slots
@@ -71,50 +73,29 @@
 //! # Ok::<(), crossbridge_core::ConfigError>(())
 //! ```
 
-use crate::sync::atomic::AtomicU64;
-use crate::sync::atomic::spin_loop;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+mod insert;
+mod time;
+
 use core::time::Duration;
 
-use super::line::{At, Entry, Room, find, mix, other_home, room};
-use super::shared_line::{Cell, Claimed, SharedLine, cell, claim, same_ticks};
+use super::line::{Entry, find, mix, room};
+use super::shared_line::{Claimed, SharedLine, cell, claim, same_ticks};
+use super::time::LATE;
 use super::{KeyedAnswer, KeyedStats, Overflow, active};
 use crate::ConfigError;
 use crate::rate_limit::Quota;
 use crate::rate_limit::gcra::{self, Quick, Step, Tat};
 use crate::time::{Clock, Instant, nanos};
+use insert::Changes;
+use time::SharedTime;
 
 /// A table of limiters that many threads ask at once. See the [module](self) for the rules.
 #[derive(Debug)]
 pub struct SharedKeyedLimiter<S> {
     lines: S,
     overflow: Overflow,
-    time: TableTime,
+    time: SharedTime,
     changes: Changes,
-}
-
-/// What nearly every request reads and hardly any writes: a cache line of its own.
-#[derive(Debug)]
-#[repr(align(64))]
-struct TableTime {
-    /// The latest `now`, to a [`GRAIN`].
-    newest: AtomicU64,
-    /// How far the table's time is ahead of the clock after steps back.
-    ahead: AtomicU64,
-}
-
-/// What only new keys read and write: apart, for the others shall not notice.
-#[derive(Debug)]
-#[repr(align(64))]
-struct Changes {
-    /// Shut while a key of this share is put in, so that no key is put in twice.
-    doors: [AtomicU64; DOORS],
-    /// Keys moved to their other line. Who looked for one meanwhile looks again.
-    moves: AtomicU64,
-    /// When the last of the keys that lost their slots to others became idle, in the table's time.
-    forgotten: AtomicU64,
-    refused: AtomicU64,
-    evicted: AtomicU64,
 }
 
 impl<const LINES: usize> SharedKeyedLimiter<[SharedLine; LINES]> {
@@ -135,86 +116,15 @@ impl<S> SharedKeyedLimiter<S> {
         Self {
             lines,
             overflow,
-            time: TableTime {
-                newest: AtomicU64::new(0),
-                ahead: AtomicU64::new(0),
-            },
-            changes: Changes {
-                doors: [const { AtomicU64::new(OPEN) }; DOORS],
-                moves: AtomicU64::new(0),
-                forgotten: AtomicU64::new(0),
-                refused: AtomicU64::new(0),
-                evicted: AtomicU64::new(0),
-            },
+            time: SharedTime::new(),
+            changes: Changes::new(),
         }
     }
 
     /// How often the table was too small.
     #[must_use]
     pub fn stats(&self) -> KeyedStats {
-        KeyedStats {
-            refused: self.changes.refused.load(Relaxed),
-            evicted: self.changes.evicted.load(Relaxed),
-        }
-    }
-
-    /// The table's time at `now`, and how far it is ahead of the clock.
-    #[inline]
-    fn observe(&self, now: Instant) -> (Instant, u64) {
-        let ahead = self.time.ahead.load(Relaxed);
-        let at = now.as_nanos().saturating_add(ahead);
-        let since = at.checked_sub(self.time.newest.load(Relaxed));
-        if since.is_some_and(|since| since < GRAIN) {
-            return (Instant::from_nanos(at), ahead);
-        }
-        self.observe_any(now)
-    }
-
-    /// The first to come in a while, a late one, a clock that stepped back.
-    #[cold]
-    fn observe_any(&self, now: Instant) -> (Instant, u64) {
-        let mut ahead = self.time.ahead.load(Relaxed);
-        loop {
-            let at = now.as_nanos().saturating_add(ahead);
-            let newest = self.time.newest.load(Relaxed);
-            if at >= newest {
-                self.time.newest.fetch_max(at, Relaxed);
-            }
-            let back = newest.saturating_sub(at);
-            if back <= nanos(Self::LATE) {
-                return (Instant::from_nanos(at), ahead);
-            }
-            let more = ahead.saturating_add(back);
-            // Lost: somebody else noticed as well.
-            match self.time.ahead.compare_exchange(ahead, more, Relaxed, Relaxed) {
-                Ok(_) => ahead = more,
-                Err(found) => ahead = found,
-            }
-        }
-    }
-
-    /// The same for a question, which notes nothing.
-    fn peek(&self, now: Instant) -> (Instant, u64) {
-        let ahead = self.time.ahead.load(Relaxed);
-        let at = now.as_nanos().saturating_add(ahead);
-        let back = self.time.newest.load(Relaxed).saturating_sub(at);
-        let more = if back <= nanos(Self::LATE) { 0 } else { back };
-        let at = Instant::from_nanos(at.saturating_add(more));
-        (at, ahead.saturating_add(more))
-    }
-
-    /// When the last of the keys that lost their slots became idle.
-    fn forgotten(&self) -> Instant {
-        Instant::from_nanos(self.changes.forgotten.load(Acquire))
-    }
-
-    /// Goes through the door of the key: from here on only this thread puts that key in.
-    fn enter(&self, key: u64) -> Option<&AtomicU64> {
-        let door = self.changes.doors.get((key >> SHARE) as usize)?;
-        while door.compare_exchange_weak(OPEN, SHUT, Acquire, Relaxed).is_err() {
-            spin_loop();
-        }
-        Some(door)
+        self.changes.stats()
     }
 }
 
@@ -286,27 +196,30 @@ impl<S: AsRef<[SharedLine]>> SharedKeyedLimiter<S> {
         if n == 0 || quota.is_unlimited() {
             return KeyedAnswer::Granted;
         }
-        let ((now, ahead), key) = (self.peek(now), mix(key));
+        let (seen, key) = (self.time.peek(now), mix(key));
         let found = self.look(key);
-        let tat = found.unwrap_or(Entry::EMPTY).tat(quota.shift());
-        let answer = match judge(tat, now, n, quota) {
+        let tat = found.unwrap_or(Entry::EMPTY).moved(seen).tat(quota.shift());
+        let answer = match judge(tat, seen.at, n, quota) {
             Err((refusal, _)) => refusal,
             Ok(_) if found.is_some() => KeyedAnswer::Granted,
-            Ok(_) if now < self.forgotten() => KeyedAnswer::NotBefore(self.forgotten()),
-            Ok(_) => match room(self.lines.as_ref(), key, now) {
-                Room::Taken(_, until) if self.overflow == Overflow::Refuse => KeyedAnswer::Full(until),
-                Room::Idle(_) | Room::Move(..) | Room::Taken(..) => KeyedAnswer::Granted,
-                Room::Nowhere => KeyedAnswer::Never,
-            },
+            Ok(_) => {
+                let forgotten = seen.moved(self.changes.forgotten());
+                if seen.at < forgotten {
+                    KeyedAnswer::NotBefore(forgotten)
+                } else {
+                    room(self.lines.as_ref(), key, seen.was).would_be(seen, self.overflow)
+                }
+            }
         };
-        answer.back(ahead)
+        answer.back(seen.ahead)
     }
 
     /// How many permits the key has at `now`; a key without a slot has them all.
     #[must_use]
     pub fn remaining(&self, now: Instant, key: u64, quota: Quota) -> u32 {
         let slot = self.look(mix(key)).unwrap_or(Entry::EMPTY);
-        gcra::remaining(slot.tat(quota.shift()), self.peek(now).0, quota)
+        let seen = self.time.peek(now);
+        gcra::remaining(slot.moved(seen).tat(quota.shift()), seen.at, quota)
     }
 
     /// Gives back what the key was granted at `taken_at`, as far as it has not refilled since.
@@ -370,112 +283,43 @@ impl<S: AsRef<[SharedLine]>> SharedKeyedLimiter<S> {
     /// How many keys owe something at `now`. Looks at every slot: for reports, not for requests.
     #[must_use]
     pub fn active(&self, now: Instant) -> usize {
-        active(self.lines.as_ref(), self.peek(now).0)
+        active(self.lines.as_ref(), self.time.peek(now).was)
+    }
+
+    /// `now` in the table's time, and how far that is ahead of the clock.
+    #[inline]
+    fn observe(&self, now: Instant) -> (Instant, u64) {
+        match self.time.quick(now) {
+            Some(seen) => seen,
+            None => self.observe_any(now),
+        }
+    }
+
+    #[cold]
+    fn observe_any(&self, now: Instant) -> (Instant, u64) {
+        loop {
+            let seen = self.time.observe(now);
+            if !seen.moves() {
+                return (seen.at, seen.ahead);
+            }
+            self.move_back(now);
+        }
     }
 
     /// What the key has stored.
     fn look(&self, key: u64) -> Option<Entry> {
         let lines = self.lines.as_ref();
         loop {
-            let moves = self.changes.moves.load(Acquire);
+            let moves = self.changes.moves();
             if let Some(at) = find(lines, key) {
                 let slot = cell(lines, at)?.read();
                 if slot.is_of(key) {
                     return Some(slot);
                 }
-            } else if self.changes.moves.load(Acquire) == moves {
+            } else if self.changes.moves() == moves {
                 return None;
             }
         }
-    }
-
-    /// Puts a key in that was not found, and does `then` with its slot: which is another thread's by
-    /// now if that was faster.
-    fn insert(&self, key: u64, now: Instant, then: impl Fn(Claimed<'_>) -> KeyedAnswer) -> KeyedAnswer {
-        let Some(door) = self.enter(key) else {
-            return KeyedAnswer::Never;
-        };
-        let answer = match self.claim_or_take(key, now) {
-            Ok(claimed) => then(claimed),
-            Err(refusal) => refusal,
-        };
-        door.store(OPEN, Release);
-        answer
-    }
-
-    /// Behind the door: the slot of the key, or one that is made free for it.
-    fn claim_or_take(&self, key: u64, now: Instant) -> Result<Claimed<'_>, KeyedAnswer> {
-        let lines = self.lines.as_ref();
-        loop {
-            let moves = self.changes.moves.load(Acquire);
-            if let Some(claimed) = claim(lines, key) {
-                return Ok(claimed);
-            }
-            if self.changes.moves.load(Acquire) != moves {
-                // It may have been moved past the look.
-                continue;
-            }
-            // Keys that owed something until later than this late `now` have lost their slots, and
-            // this one may be among them.
-            let forgotten = self.forgotten();
-            if now < forgotten {
-                return Err(KeyedAnswer::NotBefore(forgotten));
-            }
-            match room(lines, key, now) {
-                Room::Idle(at) => {
-                    if let Some(claimed) = self.claim_idle(at, now) {
-                        return Ok(claimed);
-                    }
-                }
-                Room::Move(from, to) => self.relocate(from, to, now),
-                Room::Taken(_, until) if self.overflow == Overflow::Refuse => {
-                    self.changes.refused.fetch_add(1, Relaxed);
-                    return Err(KeyedAnswer::Full(until));
-                }
-                Room::Taken(at, _) => {
-                    if let Some(claimed) = cell(lines, at).and_then(Cell::try_claim) {
-                        self.changes.evicted.fetch_add(1, Relaxed);
-                        return Ok(claimed);
-                    }
-                }
-                Room::Nowhere => return Err(KeyedAnswer::Never),
-            }
-        }
-    }
-
-    /// The slot here, if it is still idle and nobody else claims it. Whose it was is forgotten.
-    fn claim_idle(&self, at: At, now: Instant) -> Option<Claimed<'_>> {
-        let claimed = cell(self.lines.as_ref(), at)?.try_claim()?;
-        let slot = claimed.slot();
-        if !slot.is_idle(now) {
-            claimed.leave();
-            return None;
-        }
-        let until = slot.idle_at().as_nanos();
-        if self.changes.forgotten.load(Relaxed) < until {
-            self.changes.forgotten.fetch_max(until, Release);
-        }
-        Some(claimed)
-    }
-
-    /// Moves the key in one slot to the other, its other line, if both are still what they were.
-    fn relocate(&self, from: At, to: At, now: Instant) {
-        let lines = self.lines.as_ref();
-        let Some(source) = cell(lines, from).and_then(Cell::try_claim) else {
-            return;
-        };
-        let slot = source.slot();
-        let wanted = !slot.is_idle(now) && other_home(slot.key, from, lines.len()) == to.line;
-        // Two claims at once: whoever waited for the second might wait for somebody who waits for
-        // the first.
-        let target = if wanted { self.claim_idle(to, now) } else { None };
-        let Some(target) = target else {
-            return source.leave();
-        };
-        // In both places, counted, in the new one only: who finds the old one empty sees the count.
-        target.put(slot);
-        self.changes.moves.fetch_add(1, AcqRel);
-        source.put(Entry::EMPTY);
     }
 }
 
@@ -516,15 +360,3 @@ fn judge(tat: Tat, now: Instant, n: u32, quota: Quota) -> Result<Tat, (KeyedAnsw
         }
     }
 }
-
-const LATE: Duration = Duration::from_secs(1);
-
-/// How far the newest `now` may be behind: it is written some eight times a second.
-const GRAIN: u64 = 1 << 27;
-
-/// Doors, one for each value of the upper bits of the mixed key.
-const DOORS: usize = 64;
-const SHARE: u32 = u64::BITS - DOORS.ilog2();
-
-const OPEN: u64 = 0;
-const SHUT: u64 = 1;

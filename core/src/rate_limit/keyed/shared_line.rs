@@ -61,6 +61,14 @@ impl SharedLine {
         found
     }
 
+    /// All its slots.
+    pub(super) fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
+        self.keys
+            .iter()
+            .zip(&self.tats)
+            .map(|(key, tat)| Cell { key, tat })
+    }
+
     fn cell(&self, slot: usize) -> Cell<'_> {
         Cell {
             key: &self.keys[slot % SLOTS],
@@ -110,6 +118,16 @@ impl<'a> Cell<'a> {
     pub(super) fn try_claim(self) -> Option<Claimed<'a>> {
         let key = self.key.load(Acquire);
         if is_claimed(key) { None } else { self.claim(key) }
+    }
+
+    /// Claims it, once nobody else has.
+    pub(super) fn claim_any(self) -> Claimed<'a> {
+        loop {
+            match self.try_claim() {
+                Some(claimed) => return claimed,
+                None => spin_loop(),
+            }
+        }
     }
 
     /// Claims it if this is what it shows.

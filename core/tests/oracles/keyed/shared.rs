@@ -11,7 +11,7 @@ use crossbridge_core::rate_limit::keyed::{
 use crossbridge_core::{Clock, Instant, Quota};
 use proptest::prelude::*;
 
-use super::{Op, SECOND, hash, ops, quota_of, quotas};
+use super::{Op, SECOND, hash, in_range, ops, quota_of, quotas, slow_and_fast, steps};
 use crate::shared_rate::{Ticking, assert_conforms};
 use crate::{any_nanos, check, log_uniform};
 
@@ -244,6 +244,42 @@ fn a_step_back_moves_every_key_along() {
         }
         let then = back.saturating_add(Duration::from_nanos(gap) + quota.refill_time() + slack);
         assert_eq!(table.check(then, hash(99), 1, quota), KeyedAnswer::Granted);
+    });
+}
+
+#[test]
+fn a_clock_that_steps_back_from_its_end_locks_nothing_for_longer_than_a_refill() {
+    check(300, steps(), |(end, back)| {
+        for quota in slow_and_fast() {
+            let table = SharedKeyedLimiter::<[SharedLine; 2]>::with_slots(Overflow::Refuse);
+            // Forgotten by the end: its slot is another's then.
+            let _ = table.check(end.saturating_sub(Duration::from_secs(2)), hash(99), 1, quota);
+            // Past the end of the range nothing is granted, and nothing owed.
+            let owed: [u32; 8] = core::array::from_fn(|key| {
+                let (key, n) = (key as u64, 1 + u32::from(key % 2 > 0));
+                let granted = table.check(end, hash(key), n, quota) == KeyedAnswer::Granted;
+                if granted { n } else { 0 }
+            });
+            // A step of up to this much is not told from a thread that is late.
+            let slack = Duration::from_millis(1_135);
+            let refilled = back.saturating_add(quota.refill_time() + slack);
+            if !in_range(quota, refilled) {
+                continue;
+            }
+            for (key, owed) in (0..4).zip(owed) {
+                assert_eq!(table.remaining(back, hash(key), quota), 2 - owed);
+                let asked = table.would_grant(back, hash(key), 2, quota);
+                let answer = table.check(back, hash(key), 2, quota);
+                assert_eq!(answer, asked);
+                let waits = matches!(answer, KeyedAnswer::NotBefore(at) if at <= refilled);
+                assert_eq!(waits, owed > 0, "{answer:?}");
+            }
+            // Nobody asks for any of them again, and their slots are there for others.
+            for key in 8..16 {
+                let answer = table.check(refilled, hash(key), 1, quota);
+                assert_eq!(answer, KeyedAnswer::Granted, "{end:?} to {back:?}");
+            }
+        }
     });
 }
 
