@@ -52,7 +52,8 @@ pub(crate) enum Command {
     /// Replay outages against the policies production reads, in virtual time
     ///
     /// Prints what happened when, how the policies reacted, and whether every promise of the
-    /// scenario was kept (exit code 1 if not). `--config` replaces the policies the scenarios name.
+    /// scenario was kept (exit code 1 if not). Every replay also runs its control: the same seed
+    /// without the faults. `--config` replaces the policies the scenarios name.
     #[command(after_help = REPLAY_EXAMPLE)]
     Replay(ReplayArgs),
     /// Validate a configuration and print the policies that follow from it
@@ -73,7 +74,12 @@ pub(crate) enum Command {
 const REPLAY_EXAMPLE: &str = "\
 Example:
   crossbridge replay fixtures/scenarios/postgres-blip.yml
-  crossbridge replay fixtures/scenarios/*.yml --format json --trace /tmp/trace.jsonl";
+  crossbridge replay fixtures/scenarios/*.yml --format json --trace /tmp/trace.jsonl
+  crossbridge replay fixtures/scenarios/postgres-blip.yml --seeds 100 --html /tmp/postgres-blip.html
+  crossbridge replay fixtures/scenarios/*.yml --junit /tmp/promises.xml
+
+With `--seeds` every promise must hold under every seed. The first seed is the one of the scenario or of
+`--seed`, the others follow from it; the trace, the timeline and the counts are those of the first.";
 
 const CHECK_EXAMPLE: &str = "\
 Example:
@@ -134,9 +140,25 @@ pub(crate) struct ReplayArgs {
     #[arg(long)]
     pub(crate) seed: Option<u64>,
 
+    /// Run so many seeds, that of the scenario first, and report how the outcomes are spread
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) seeds: Option<u32>,
+
     /// Write every event of the run as a line of JSON; with several scenarios, one after the other
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+
+    /// Write a page for a browser: one file that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+
+    /// Write the timeline of one scenario as a picture
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+
+    /// Write the promises as JUnit XML: a suite per scenario, a case per promise
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
 }
 
 /// `check`.

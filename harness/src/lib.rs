@@ -25,6 +25,7 @@ pub mod scenario;
 pub mod stream;
 pub mod tally;
 pub mod trace;
+pub mod uses;
 pub mod world;
 
 /// The examples of the README compile and run.

@@ -7,6 +7,7 @@ use crossbridge_core::{Event, Instant, Observer, Verdict};
 
 use crate::tally::{Change, Counts, Gauge, Moment, falls_ill, opens, second};
 use crate::trace::{Record, Trace, What};
+use crate::uses::Uses;
 
 /// What a run is watched by. Shared by all guards of the run, hence the cells.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Ledger {
     pub opened: u64,
     /// What changed, in order.
     pub moments: Vec<Moment>,
+    /// What the policies of each group did; services come after clients.
+    pub uses: Vec<Uses>,
     carried: usize,
     /// Changes of a kind closer than this are told as one, in nanoseconds.
     together: u64,
@@ -71,6 +74,7 @@ impl<'w> Recorder<'w> {
                 down: Gauge::new(seconds),
                 opened: 0,
                 moments: Vec::new(),
+                uses: Vec::new(),
                 carried: 0,
                 // A twentieth of the run, which is about three columns of the page's lanes.
                 together: u64::try_from(seconds)
@@ -140,6 +144,12 @@ impl Ledger {
         // Only clients' calls are counted; what services do shows in the dependencies they call.
         if let Some(counts) = self.groups.get_mut(group) {
             counts.on_event(now, event);
+        }
+        if self.uses.len() <= group {
+            self.uses.resize(group + 1, Uses::default());
+        }
+        if let Some(uses) = self.uses.get_mut(group) {
+            uses.on_event(event);
         }
         match *event {
             Event::BreakerChanged { from, to } => {

@@ -1,5 +1,42 @@
-//! What people and programs read: a page of text, or JSON.
+//! What people and programs read: a page of text, a page for a browser, a picture, JUnit XML.
+//!
+//! ```text
+//!            ┌─▶ text      the terminal
+//!   Replay ──┼─▶ html      one file, with the timeline and the distribution over seeds in it
+//!            ├─▶ timeline  the timeline alone, as SVG
+//!            └─▶ junit     promises as test cases
+//! ```
+//!
+//! All of them say the same: they are written from the result and the ledger, and decide nothing. They
+//! are the same to the byte for the same run: no date, no duration of the real world, no path but the
+//! one that was given, coordinates in whole numbers.
 
+pub mod html;
+pub mod junit;
 mod lanes;
+mod markup;
 mod story;
 pub mod text;
+pub mod timeline;
+mod trouble;
+mod verdict;
+pub mod words;
+
+use crate::recorder::Ledger;
+use crate::result::ReplayResult;
+use crate::scenario::Scenario;
+
+/// One replay, as every report sees it.
+#[derive(Debug)]
+pub struct Replay<'s> {
+    /// What was replayed.
+    pub scenario: &'s Scenario,
+    /// Everything that was counted.
+    pub ledger: Ledger,
+    /// What was counted without the faults; `None` where the run has none.
+    pub control: Option<Ledger>,
+    /// The numbers and the verdict.
+    pub result: ReplayResult,
+    /// What repeats it.
+    pub command: String,
+}

@@ -1,5 +1,7 @@
 //! What a replay found, in the form that is printed: schema 1 of the JSON output.
 
+mod control;
+mod seeds;
 mod vocabulary;
 
 use std::collections::BTreeMap;
@@ -14,6 +16,8 @@ use crate::scenario::Scenario;
 use crate::tally::{BUCKET_SECONDS, Counts, Series};
 use crate::world::Outcome;
 
+pub use control::{ControlResult, without_faults};
+pub use seeds::{FailingSeed, Outcomes, PromiseOverSeeds, Sample, SeedsResult, Spread};
 pub use vocabulary::vocabulary;
 
 /// One scenario's result. Fields are only added within a schema.
@@ -52,6 +56,15 @@ pub struct ReplayResult {
     pub dependencies: BTreeMap<String, DependencyCounts>,
     /// The same counts for each group of clients.
     pub clients: BTreeMap<String, ClientResult>,
+    /// How often each policy decided something, for every group of clients and every service that has
+    /// it. A policy with 0 was there and is not tested by this run.
+    pub exercised: BTreeMap<String, BTreeMap<&'static str, u64>>,
+    /// The same seed without the faults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlResult>,
+    /// The same scenario under other seeds, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<SeedsResult>,
     /// By second.
     pub series: SeriesResult,
     /// The promises.
@@ -222,6 +235,9 @@ impl ReplayResult {
                 most_open: open.peaks.iter().copied().max().unwrap_or(0),
             },
             stopped: total.stopped.clone(),
+            exercised: exercised(scenario, &outcome.ledger),
+            control: None,
+            seeds: None,
             dependencies: nodes
                 .map(|(node, n)| {
                     let (received, served, wasted) = (n.received, n.served, n.wasted);
@@ -263,6 +279,16 @@ impl ReplayResult {
         result
     }
 
+    /// Whether a promise was broken, under this seed or under another one that was tried.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        let elsewhere = self
+            .seeds
+            .as_ref()
+            .is_some_and(|seeds| seeds.verdict == Verdict::Fail);
+        self.verdict == Verdict::Fail || elsewhere
+    }
+
     /// The value of a name in an expectation.
     fn value(&self, numbers: &Value, name: &Name) -> Option<f64> {
         let Some((from, to)) = name.window else {
@@ -294,6 +320,28 @@ impl ReplayResult {
             _ => None,
         }
     }
+}
+
+/// What each policy did, by whose it is.
+fn exercised(scenario: &Scenario, ledger: &Ledger) -> BTreeMap<String, BTreeMap<&'static str, u64>> {
+    let clients = scenario
+        .clients
+        .iter()
+        .map(|group| (&group.name, Some(&group.calls)));
+    let services = scenario
+        .nodes
+        .iter()
+        .map(|node| (&node.name, node.downstream.as_ref()));
+    let mut exercised: BTreeMap<String, BTreeMap<&'static str, u64>> = BTreeMap::new();
+    for (group, (name, calls)) in clients.chain(services).enumerate() {
+        let Some(calls) = calls else { continue };
+        let uses = ledger.uses.get(group).copied().unwrap_or_default();
+        let counts = exercised.entry(name.clone()).or_default();
+        for (policy, count) in uses.of(&calls.guard) {
+            *counts.entry(policy).or_default() += count;
+        }
+    }
+    exercised
 }
 
 fn calls(counts: &Counts) -> CallCounts {

@@ -84,7 +84,8 @@ pub(super) fn story(scenario: &Scenario, ledger: &Ledger, result: &ReplayResult)
     story
 }
 
-fn effect(fault: &Fault) -> String {
+/// What a fault does to the node it is on.
+pub(super) fn effect(fault: &Fault) -> String {
     let mut text = match &fault.kind {
         FaultEffect::Refuse => "refuses connections".to_owned(),
         FaultEffect::Hang => "stops answering".to_owned(),
@@ -141,7 +142,8 @@ fn effect(fault: &Fault) -> String {
     text
 }
 
-fn client_effect(effect: ClientEffect) -> String {
+/// What a fault does to the clients it is on.
+pub(super) fn client_effect(effect: ClientEffect) -> String {
     match effect {
         ClientEffect::Burst(calls) => format!("{calls} more calls of each"),
         ClientEffect::Restart { snapshot: true } => "all restart, from a snapshot".to_owned(),

@@ -1,5 +1,7 @@
 //! A replay on one page: what happened when, how the policies reacted, what was promised.
 
+mod seeds;
+
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
@@ -7,8 +9,9 @@ use anstyle::{AnsiColor, Style};
 use super::lanes::{figure, lanes};
 use super::story::story;
 use crate::recorder::Ledger;
-use crate::result::{CallCounts, LatencyMs, ReplayResult, Verdict};
+use crate::result::{CallCounts, ControlResult, LatencyMs, ReplayResult, Verdict};
 use crate::scenario::Scenario;
+use crate::uses::never;
 
 /// Colour, where somebody looks.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +84,17 @@ pub fn page(
 
     let _ = writeln!(page, "\n{}", paint.strong("Numbers"));
     numbers(&mut page, result);
+    if let Some(control) = &result.control {
+        let line = if scenario.trouble().is_some() {
+            control_line(control)
+        } else {
+            "this run is its own: it has no faults".to_owned()
+        };
+        let _ = writeln!(page, "  {:<12} {line}", "control");
+    }
+    for line in untried(result) {
+        let _ = writeln!(page, "  {:<12} {line}", "not tried");
+    }
 
     let held = result
         .expectations
@@ -109,12 +123,15 @@ pub fn page(
         } else {
             paint.fault("✘")
         };
-        let observed = expectation.observed.map_or("none".to_owned(), observed);
+        let observed = observed(expectation.observed);
         let _ = writeln!(
             page,
             "  {mark} {:<width$}   observed {observed}",
             expectation.text
         );
+    }
+    if let Some(seeds) = &result.seeds {
+        seeds::print(&mut page, seeds, paint);
     }
     let _ = writeln!(page, "\n  repeat  {command}\n  trace   {}", result.trace_sha256);
     page
@@ -165,7 +182,7 @@ fn numbers(page: &mut String, result: &ReplayResult) {
     }
 }
 
-fn calls_line(calls: &CallCounts, goodput: Option<f64>) -> String {
+pub(super) fn calls_line(calls: &CallCounts, goodput: Option<f64>) -> String {
     let share = goodput.map_or(String::new(), |goodput| format!(" ({:.2}%)", goodput * 100.0));
     format!(
         "{} of {} succeeded{share}",
@@ -175,7 +192,7 @@ fn calls_line(calls: &CallCounts, goodput: Option<f64>) -> String {
 }
 
 /// What became of the others; `None` when there are none.
-fn others_line(calls: &CallCounts) -> Option<String> {
+pub(super) fn others_line(calls: &CallCounts) -> Option<String> {
     let refused = calls.refused;
     let parts = [
         (calls.failed, "failed"),
@@ -197,7 +214,7 @@ fn others_line(calls: &CallCounts) -> Option<String> {
     }
 }
 
-fn latency_line(latency: &LatencyMs) -> String {
+pub(super) fn latency_line(latency: &LatencyMs) -> String {
     let LatencyMs {
         mean,
         p50,
@@ -208,8 +225,39 @@ fn latency_line(latency: &LatencyMs) -> String {
     format!("mean {mean:.1} ms, p50 {p50:.1}, p90 {p90:.1}, p99 {p99:.1}, max {max:.1}")
 }
 
-/// Six significant decimals at most, no trailing zeros.
-fn observed(value: f64) -> String {
+/// The same seed without the faults, in a line.
+fn control_line(control: &ControlResult) -> String {
+    let mut line = format!(
+        "without the faults {}",
+        calls_line(&control.calls, control.goodput)
+    );
+    if let Some(amplification) = control.amplification {
+        let _ = write!(line, ", {amplification:.3} attempts per call");
+    }
+    if let Some(latency) = &control.latency_ms {
+        let _ = write!(line, ", p99 {:.1} ms", latency.p99);
+    }
+    line
+}
+
+/// The policies that had nothing to do, a line for each that has them.
+pub(super) fn untried(result: &ReplayResult) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (whose, counts) in &result.exercised {
+        let idle = counts.iter().filter(|(_, count)| **count == 0);
+        let told: Vec<&str> = idle.map(|(policy, _)| never(policy)).collect();
+        if !told.is_empty() {
+            lines.push(format!("{whose}: {}", told.join(", ")));
+        }
+    }
+    lines
+}
+
+/// Six decimals at most, no trailing zeros.
+pub(super) fn observed(value: Option<f64>) -> String {
+    let Some(value) = value else {
+        return "none".to_owned();
+    };
     let text = format!("{value:.6}");
     if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -1,0 +1,75 @@
+//! The files a replay writes beside its page.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::cli::ReplayArgs;
+use crate::exit::Failure;
+
+/// A file that is to be written once everything has run. It is created at once, so that a path that
+/// cannot be written is known before the work and not after it.
+pub(super) struct Report {
+    path: PathBuf,
+    file: File,
+}
+
+/// The reports that were asked for.
+pub(super) struct Reports {
+    pub(super) html: Option<Report>,
+    pub(super) svg: Option<Report>,
+    pub(super) junit: Option<Report>,
+}
+
+impl Reports {
+    /// Creates them.
+    ///
+    /// # Errors
+    /// One cannot be written, or one picture is asked for several scenarios.
+    pub(super) fn create(args: &ReplayArgs) -> Result<Self, Failure> {
+        if args.svg.is_some() && args.scenarios.len() > 1 {
+            return Err(Failure::usage(
+                format!("--svg draws one scenario, {} are given", args.scenarios.len()),
+                "replay them one by one, or take --html, which has them all",
+            ));
+        }
+        let report = |path: &Option<PathBuf>| path.as_deref().map(Report::create).transpose();
+        Ok(Self {
+            html: report(&args.html)?,
+            svg: report(&args.svg)?,
+            junit: report(&args.junit)?,
+        })
+    }
+}
+
+impl Report {
+    fn create(path: &Path) -> Result<Self, Failure> {
+        let file = File::create(path).map_err(|error| unwritable("report", path, &error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+        })
+    }
+
+    pub(super) fn write(mut self, text: &str) -> Result<(), Failure> {
+        let written = self.file.write_all(text.as_bytes());
+        written.map_err(|error| {
+            let text = format!("cannot write the report {}: {error}", self.path.display());
+            Failure::dependency(
+                text,
+                "the replay is done and its page is printed; the file is not complete",
+            )
+        })
+    }
+}
+
+/// The file the trace goes to while the run goes on.
+pub(super) fn trace(path: &Path) -> Result<BufWriter<File>, Failure> {
+    let file = File::create(path).map_err(|error| unwritable("trace", path, &error))?;
+    Ok(BufWriter::new(file))
+}
+
+fn unwritable(what: &str, path: &Path, error: &std::io::Error) -> Failure {
+    let text = format!("cannot write the {what} {}: {error}", path.display());
+    Failure::dependency(text, "nothing was run")
+}
