@@ -18,11 +18,12 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 
     /// The configuration; else CROSSBRIDGE_CONFIG, else crossbridge.yml here or in a folder above
-    #[arg(long, global = true, value_name = "FILE")]
+    // Last on every page, however many commands there are.
+    #[arg(long, global = true, value_name = "FILE", display_order = 100)]
     pub(crate) config: Option<PathBuf>,
 
     /// How results and errors are written
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, display_order = 101)]
     pub(crate) format: Format,
 }
 
@@ -56,6 +57,20 @@ pub(crate) enum Command {
     /// without the faults. `--config` replaces the policies the scenarios name.
     #[command(after_help = REPLAY_EXAMPLE)]
     Replay(ReplayArgs),
+    /// Look for faults that break a promise, and make the day that does as small as it gets
+    ///
+    /// Keeps the scenario's clients, nodes and policies, and draws faults of its own. In every run the
+    /// invariants must hold (accounting, quota, probes, deadlines, delays, budgets, the same trace
+    /// again), and goodput must come back once the faults are over and the policies' longest waits
+    /// have passed. What is found does not depend on the number of threads.
+    #[command(after_help = EXPLORE_EXAMPLE)]
+    Explore(ExploreArgs),
+    /// Replay one outage under several policies, side by side
+    ///
+    /// The same clients, faults and draws under each of them. One `--policy` alone is compared with
+    /// the policies the scenario names.
+    #[command(after_help = COMPARE_EXAMPLE)]
+    Compare(CompareArgs),
     /// Validate a configuration and print the policies that follow from it
     #[command(after_help = CHECK_EXAMPLE)]
     Check(CheckArgs),
@@ -80,6 +95,25 @@ Example:
 
 With `--seeds` every promise must hold under every seed. The first seed is the one of the scenario or of
 `--seed`, the others follow from it; the trace, the timeline and the counts are those of the first.";
+
+const EXPLORE_EXAMPLE: &str = "\
+Example:
+  crossbridge explore fixtures/scenarios/postgres-blip.yml --runs 500 --save /tmp/found
+  crossbridge replay /tmp/found/*.yml
+
+Exit codes:
+  0  everything held in every run
+  1  a rule was broken; the smallest run that breaks it is printed, and saved with --save
+  3  the scenario is invalid, or no run of it could be finished";
+
+const COMPARE_EXAMPLE: &str = "\
+Example:
+  crossbridge compare fixtures/scenarios/postgres-blip.yml \\
+      --policy fixtures/config/platform.yml --policy fixtures/config/crossbridge.yml
+
+Exit codes:
+  0  every promise of the scenario was kept under every policy
+  1  one was not";
 
 const CHECK_EXAMPLE: &str = "\
 Example:
@@ -159,6 +193,46 @@ pub(crate) struct ReplayArgs {
     /// Write the promises as JUnit XML: a suite per scenario, a case per promise
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+}
+
+/// `explore`.
+#[derive(Debug, Args)]
+pub(crate) struct ExploreArgs {
+    /// The scenario whose clients, nodes and policies are explored
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: PathBuf,
+
+    /// How many runs
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) runs: u64,
+
+    /// The seed of the first run; the next has the next [default: the scenario's]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+
+    /// Write the smallest failing runs as scenarios into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) save: Option<PathBuf>,
+
+    /// Threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub(crate) threads: Option<u32>,
+}
+
+/// `compare`.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// The scenario
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: PathBuf,
+
+    /// A configuration whose policies replace the scenario's; may be repeated
+    #[arg(long = "policy", value_name = "FILE", required = true)]
+    pub(crate) policies: Vec<PathBuf>,
+
+    /// Replaces the seed of the scenario
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
 }
 
 /// `check`.

@@ -1,6 +1,8 @@
 //! What the commands do.
 
 pub(crate) mod check;
+pub(crate) mod compare;
+pub(crate) mod explore;
 pub(crate) mod faults;
 pub(crate) mod profile;
 pub(crate) mod replay;

@@ -118,6 +118,12 @@ impl Expectation {
         &self.text
     }
 
+    /// Whether one of its names begins with this.
+    #[must_use]
+    pub fn mentions(&self, prefix: &str) -> bool {
+        self.left.mentions(prefix) || self.right.mentions(prefix)
+    }
+
     /// Whether it holds, by the numbers `value` finds.
     pub fn judge(&self, value: impl Fn(&Name) -> Option<f64>) -> Finding {
         let (left, right) = (self.left.evaluate(&value), self.right.evaluate(&value));
@@ -134,6 +140,15 @@ impl Expectation {
 }
 
 impl Expr {
+    fn mentions(&self, prefix: &str) -> bool {
+        match self {
+            Self::Number(_) => false,
+            Self::Name(name) => name.path.starts_with(prefix),
+            Self::Negative(inner) => inner.mentions(prefix),
+            Self::Binary(left, _, right) => left.mentions(prefix) || right.mentions(prefix),
+        }
+    }
+
     fn evaluate(&self, value: &impl Fn(&Name) -> Option<f64>) -> Option<f64> {
         let number = match self {
             Self::Number(number) => *number,

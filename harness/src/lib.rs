@@ -14,8 +14,11 @@
 //!
 //! Beside the replay stands the [proxy]: the same faults on real connections, by the real clock.
 
+pub mod compare;
 pub mod distribution;
 pub mod expect;
+pub mod explore;
+pub mod invariants;
 pub mod proxy;
 pub mod queue;
 pub mod recorder;

@@ -36,6 +36,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let config = cli.config.as_deref();
     match &cli.command {
         Command::Replay(args) => command::replay::run(args, config, json, &mut output()),
+        Command::Explore(args) => command::explore::run(args, config, json, &mut output()),
+        Command::Compare(args) => command::compare::run(args, config, json, &mut output()),
         Command::Check(args) => {
             let file = args.file.as_deref().or(config);
             let page = command::check::run(file, json).map_err(command::invalid)?;

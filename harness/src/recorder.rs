@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use crossbridge_core::{Event, Instant, Observer, Verdict};
 
+use crate::invariants::{Findings, Invariants, Seen};
 use crate::tally::{Change, Counts, Gauge, Moment, falls_ill, opens, second};
 use crate::trace::{Record, Trace, What};
 use crate::uses::Uses;
@@ -20,6 +21,8 @@ pub struct Recorder<'w> {
     now: Cell<Instant>,
     trace: RefCell<Trace<'w>>,
     ledger: RefCell<Ledger>,
+    /// Where they are checked.
+    invariants: Option<RefCell<Invariants>>,
 }
 
 /// Everything that was counted.
@@ -61,12 +64,14 @@ impl<'w> Recorder<'w> {
         groups: usize,
         seconds: usize,
         file: Option<&'w mut dyn Write>,
+        invariants: Option<Invariants>,
     ) -> Self {
         Self {
             call: Cell::new(0),
             began: Cell::new(Instant::ZERO),
             now: Cell::new(Instant::ZERO),
             trace: RefCell::new(Trace::new(actors, file)),
+            invariants: invariants.map(RefCell::new),
             ledger: RefCell::new(Ledger {
                 total: Counts::new(seconds),
                 groups: vec![Counts::new(seconds); groups],
@@ -105,20 +110,26 @@ impl<'w> Recorder<'w> {
             call: self.call.get(),
             what: What::Offered,
         });
+        if let Some(invariants) = &self.invariants {
+            invariants.borrow_mut().on_offered();
+        }
     }
 
-    /// Everything that was counted, and the hash of the trace.
-    pub(crate) fn finish(self) -> io::Result<(Ledger, String)> {
+    /// Everything that was counted, the hash of the trace, and what was found where invariants were
+    /// checked.
+    pub(crate) fn finish(self, end: Instant) -> io::Result<(Ledger, String, Option<Findings>)> {
         let mut ledger = self.ledger.into_inner();
         ledger.carry(Instant::MAX);
         let Ledger { total, groups, .. } = &mut ledger;
         groups.iter().for_each(|group| total.add(group));
-        Ok((ledger, self.trace.into_inner().finish()?))
+        let invariants = self.invariants.map(RefCell::into_inner);
+        let findings = invariants.map(|invariants| invariants.finish(&ledger, end));
+        Ok((ledger, self.trace.into_inner().finish()?, findings))
     }
 }
 
 impl Observer for Tap<'_, '_> {
-    fn on_event(&self, _: Instant, event: &Event) {
+    fn on_event(&self, local: Instant, event: &Event) {
         let (call, now) = (self.recorder.call.get(), self.recorder.now.get());
         let mut event = *event;
         if let Event::CallEnded { took, .. } = &mut event {
@@ -135,6 +146,16 @@ impl Observer for Tap<'_, '_> {
             .ledger
             .borrow_mut()
             .on_event(now, self.group, &event);
+        if let Some(invariants) = &self.recorder.invariants {
+            let (at, actor, event) = (now, self.actor, &event);
+            invariants.borrow_mut().on_event(&Seen {
+                at,
+                local,
+                actor,
+                call,
+                event,
+            });
+        }
     }
 }
 

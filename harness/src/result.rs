@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::expect::{Finding, Name};
+use crate::invariants::Findings;
 use crate::recorder::Ledger;
 use crate::scenario::Scenario;
 use crate::tally::{BUCKET_SECONDS, Counts, Series};
@@ -67,6 +68,9 @@ pub struct ReplayResult {
     pub seeds: Option<SeedsResult>,
     /// By second.
     pub series: SeriesResult,
+    /// What was found wrong with the run itself; only where the invariants were checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invariants: Option<Findings>,
     /// The promises.
     pub expectations: Vec<ExpectationResult>,
     /// The hash of every event of the run.
@@ -262,6 +266,7 @@ impl ReplayResult {
                 succeeded: total.series.succeeded.clone(),
                 attempts: total.series.attempts.clone(),
             },
+            invariants: outcome.invariants.clone(),
             expectations: Vec::new(),
             trace_sha256: outcome.trace_sha256.clone(),
         };

@@ -42,6 +42,12 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Whether it promises something about the [invariants](crate::invariants) of the run.
+    #[must_use]
+    pub fn is_about_invariants(&self) -> bool {
+        self.expect.iter().any(|promise| promise.mentions("invariants."))
+    }
+
     /// When the first fault begins and the last one is over; `None` without faults.
     #[must_use]
     pub fn trouble(&self) -> Option<(Instant, Instant)> {

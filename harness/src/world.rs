@@ -22,6 +22,7 @@ use std::io::{self, Write};
 use crossbridge_core::draw::SplitMix64;
 use crossbridge_core::{ConfigError, Guard, Instant};
 
+use crate::invariants::{Findings, Invariants};
 use crate::queue::Queue;
 use crate::recorder::{Ledger, Recorder, Tap};
 use crate::scenario::arrivals::Place;
@@ -46,6 +47,8 @@ pub struct Outcome {
     pub events: u64,
     /// The hash of the trace.
     pub trace_sha256: String,
+    /// What was found wrong, where the invariants were checked.
+    pub invariants: Option<Findings>,
 }
 
 /// What a node saw.
@@ -90,7 +93,8 @@ const MAX_UNDER_WAY: usize = 50_000_000;
 const MAX_EVENTS: u64 = 20_000_000_000;
 
 /// Runs a scenario. Its events also go to `trace` as JSON lines, where one is given; `watch` is told
-/// now and then how far virtual time is.
+/// now and then how far virtual time is. Its invariants are checked where it promises something about
+/// them.
 ///
 /// # Errors
 /// See [`RunError`].
@@ -98,6 +102,26 @@ pub fn run(
     scenario: &Scenario,
     seed: u64,
     trace: Option<&mut dyn Write>,
+    watch: &mut dyn FnMut(Instant),
+) -> Result<Outcome, RunError> {
+    let invariants = scenario.is_about_invariants().then(|| Invariants::new(scenario));
+    run_watched(scenario, seed, trace, invariants, watch)
+}
+
+/// Runs a scenario and checks its [invariants](crate::invariants), whatever it promises.
+///
+/// # Errors
+/// See [`RunError`].
+pub fn run_checked(scenario: &Scenario, seed: u64) -> Result<Outcome, RunError> {
+    let invariants = Some(Invariants::new(scenario));
+    run_watched(scenario, seed, None, invariants, &mut |_| {})
+}
+
+fn run_watched(
+    scenario: &Scenario,
+    seed: u64,
+    trace: Option<&mut dyn Write>,
+    invariants: Option<Invariants>,
     watch: &mut dyn FnMut(Instant),
 ) -> Result<Outcome, RunError> {
     let seconds = scenario.duration.as_secs_f64().ceil();
@@ -110,17 +134,19 @@ pub fn run(
     } else {
         Vec::new()
     };
-    let recorder = Recorder::new(names, scenario.clients.len(), seconds, trace);
+    let recorder = Recorder::new(names, scenario.clients.len(), seconds, trace, invariants);
     let mut world = World::new(scenario, seed, &recorder)?;
     world.run(watch)?;
     let (nodes, events) = (world.nodes.iter().map(NodeState::counts).collect(), world.events);
     drop(world);
-    let (ledger, trace_sha256) = recorder.finish().map_err(RunError::Trace)?;
+    let end = Instant::ZERO.saturating_add(scenario.duration);
+    let (ledger, trace_sha256, invariants) = recorder.finish(end).map_err(RunError::Trace)?;
     Ok(Outcome {
         ledger,
         nodes,
         events,
         trace_sha256,
+        invariants,
     })
 }
 

@@ -10,6 +10,8 @@ fn help() {
     for command in [
         &["--help"][..],
         &["replay", "--help"],
+        &["explore", "--help"],
+        &["compare", "--help"],
         &["check", "--help"],
         &["faults", "--help"],
         &["profile", "ingest", "--help"],

@@ -17,6 +17,9 @@
 //! share their memory. It is unpacked where a phase is left or a window changes; a closed
 //! circuit admits a call and counts a quick success without a look at it.
 
+#[cfg(feature = "planted-bug")]
+mod planted;
+
 use core::fmt;
 use core::time::Duration;
 
@@ -282,6 +285,8 @@ impl<const ANNEX: usize> Circuit<ANNEX> {
         }
         self.handle_timeout(rules, now);
         if permit.generation() != self.head.generation {
+            #[cfg(feature = "planted-bug")]
+            self.decide_by_a_stale_result(rules, now, settled);
             return;
         }
         let slow = permit.took(now) >= rules.slow_call;

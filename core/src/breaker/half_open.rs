@@ -236,7 +236,7 @@ impl HalfOpen {
         }
     }
 
-    const fn count(&mut self, failed: bool) {
+    pub(super) const fn count(&mut self, failed: bool) {
         if failed {
             self.failed = self.failed.saturating_add(1);
         } else {
@@ -245,7 +245,7 @@ impl HalfOpen {
     }
 
     /// Decided as soon as the rest cannot change it.
-    const fn verdict(&self, rules: &BreakerRules) -> Verdict {
+    pub(super) const fn verdict(&self, rules: &BreakerRules) -> Verdict {
         if self.succeeded >= rules.half_open_successes {
             Verdict::Close
         } else if self.failed > rules.half_open_calls.saturating_sub(rules.half_open_successes) {

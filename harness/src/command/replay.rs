@@ -1,6 +1,6 @@
 //! `crossbridge replay`.
 
-mod bar;
+pub(super) mod bar;
 mod files;
 mod seeds;
 
@@ -163,20 +163,20 @@ fn command(path: &Path, scenario: &Scenario, seed: u64, config: Option<&Path>) -
 
 /// A run that could not be finished.
 #[derive(Debug)]
-struct Failed {
+pub(super) struct Failed {
     /// Which of the runs, with a colon; nothing for the run itself.
     which: String,
     error: RunError,
 }
 
 impl Failed {
-    fn of(which: impl Into<String>, error: RunError) -> Self {
+    pub(super) fn of(which: impl Into<String>, error: RunError) -> Self {
         let which = which.into();
         Self { which, error }
     }
 }
 
-fn failed(path: &Path, failed: &Failed) -> Failure {
+pub(super) fn failed(path: &Path, failed: &Failed) -> Failure {
     let Failed { which, error } = failed;
     let cause = std::error::Error::source(error)
         .map(|cause| format!(": {cause}"))

@@ -24,15 +24,15 @@ impl Paint {
         Self(colour)
     }
 
-    pub(super) fn good(self, text: &str) -> String {
+    pub(crate) fn good(self, text: &str) -> String {
         self.style(text, Style::new().fg_color(Some(AnsiColor::Green.into())))
     }
 
-    pub(super) fn fault(self, text: &str) -> String {
+    pub(crate) fn fault(self, text: &str) -> String {
         self.style(text, Style::new().fg_color(Some(AnsiColor::Red.into())))
     }
 
-    fn strong(self, text: &str) -> String {
+    pub(crate) fn strong(self, text: &str) -> String {
         self.style(text, Style::new().bold())
     }
 
@@ -132,6 +132,9 @@ pub fn page(
     }
     if let Some(seeds) = &result.seeds {
         seeds::print(&mut page, seeds, paint);
+    }
+    for violation in result.invariants.iter().flat_map(|found| &found.first) {
+        let _ = writeln!(page, "  {} {violation}", paint.fault("!"));
     }
     let _ = writeln!(page, "\n  repeat  {command}\n  trace   {}", result.trace_sha256);
     page
@@ -267,7 +270,7 @@ pub(super) fn observed(value: Option<f64>) -> String {
 }
 
 /// `12,345`.
-pub(super) fn thousands(count: u64) -> String {
+pub(crate) fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {

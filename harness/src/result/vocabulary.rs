@@ -35,6 +35,7 @@ pub fn vocabulary(clients: &[String], dependencies: &[String], duration: Duratio
         "recovery_seconds",
         "breaker.opened",
         "breaker.most_open",
+        "invariants.violations",
     ];
     let stopped = [
         "attempts_exhausted",

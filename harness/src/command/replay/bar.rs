@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A bar, after a second, where stderr is a terminal. It disappears with the value. Many threads may
 /// move it.
-pub(super) struct Bar {
+pub(crate) struct Bar {
     bar: ProgressBar,
     clock: SystemClock,
     began: Instant,
@@ -19,7 +19,7 @@ pub(super) struct Bar {
 
 impl Bar {
     /// Up to `length`, which is in units of `what`.
-    pub(super) fn new(length: u64, what: &str, message: &str) -> Self {
+    pub(crate) fn new(length: u64, what: &str, message: &str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden());
         if let Ok(style) =
             ProgressStyle::with_template(&format!("{{bar:30}} {{percent}}% of {what}  {{msg}}"))
@@ -36,7 +36,7 @@ impl Bar {
         }
     }
 
-    pub(super) fn show(&self, position: u64) {
+    pub(crate) fn show(&self, position: u64) {
         let patience = Duration::from_secs(1);
         let due = || self.clock.now().saturating_duration_since(self.began) >= patience;
         if self.hidden.load(Ordering::Relaxed) && due() {
