@@ -8,6 +8,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use crossbridge_harness::tune::Objective;
+use crossbridge_std::config::Rate;
 
 /// Resilience for test platforms: replay a bad day, check a policy, save events.
 #[derive(Debug, Parser)]
@@ -74,6 +76,21 @@ pub(crate) enum Command {
     /// Validate a configuration and print the policies that follow from it
     #[command(after_help = CHECK_EXAMPLE)]
     Check(CheckArgs),
+    /// Turn a production log into a scenario, to be replayed under other policies
+    ///
+    /// Reads what `crossbridge.logging` writes with `format: json`, calls that went well (level TRACE)
+    /// included. Calls come as they came, service times are those of the attempts that succeeded, and
+    /// failures that come together become faults. Beside the scenario, each path gets a text with its
+    /// arrivals and one with its service times.
+    #[command(after_help = RECORD_EXAMPLE)]
+    Record(RecordArgs),
+    /// Search the parameters of a call path against a scenario
+    ///
+    /// Runs every combination of the values, then what lies between the best and its neighbours. Prints
+    /// what is in force, the best, the settings that nothing beats in amplification, goodput and
+    /// recovery, and the best as YAML. Exit code 1 where no setting meets the conditions.
+    #[command(after_help = TUNE_EXAMPLE)]
+    Tune(TuneArgs),
     /// Put a TCP proxy in front of a server and let things go wrong on the way
     ///
     /// Speaks toxiproxy's HTTP API and has its toxics; beside them refused and hanging connections,
@@ -117,7 +134,37 @@ Exit codes:
 
 const CHECK_EXAMPLE: &str = "\
 Example:
-  crossbridge check fixtures/config/platform.yml";
+  crossbridge check fixtures/config/platform.yml
+  crossbridge check fixtures/config/platform.yml --rate 200/s";
+
+const RECORD_EXAMPLE: &str = "\
+Example:
+  crossbridge record logs/crossbridge.log -o incident/friday.yml --config crossbridge.yml
+  crossbridge replay incident/friday.yml --config other.yml
+
+Exit codes:
+  0  the scenario is written; lines that cannot be read are listed on stderr as
+     file:line: reason, the first 20, and counted
+  3  a log cannot be read, or nothing in it is about a path of the configuration
+  4  the scenario or a file beside it cannot be written";
+
+const TUNE_EXAMPLE: &str = "\
+Example:
+  crossbridge tune fixtures/scenarios/postgres-blip.yml --objective 'least amplification with promises'
+  crossbridge tune fixtures/scenarios/postgres-blip.yml \\
+      --objective 'most goodput(30s..60s) with amplification <= 1.1 and recovery_time <= 10s' \\
+      --vary retry.max_attempts=2,3,4 --vary breaker.open_wait=500ms,1s,5s
+
+Keys:
+  retry.max_attempts     breaker.failure_rate           bulkhead.limit
+  retry.base_delay       breaker.min_calls              deadline
+  retry.max_delay        breaker.consecutive_failures   attempt_timeout
+  budget.ratio           breaker.open_wait
+  budget.min_per_second  breaker.open_wait_max
+  budget.burst
+
+An objective is least or most, a number of the result, and conditions: expectations as in a scenario,
+or promises for all of the scenario's own.";
 
 const FAULTS_EXAMPLE: &str = r#"Example:
   crossbridge faults --listen 127.0.0.1:15432 --upstream 127.0.0.1:5432 --script fixtures/scenarios/postgres-blip.yml
@@ -241,6 +288,71 @@ pub(crate) struct CheckArgs {
     /// The file to check; else the one that would be used
     #[arg(value_name = "CONFIG")]
     pub(crate) file: Option<PathBuf>,
+
+    /// Calls on each path: how soon a dead dependency is noticed, and a live one
+    #[arg(long, value_name = "RATE", default_value = "10/s")]
+    pub(crate) rate: Rate,
+}
+
+/// `record`.
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// Logs, one JSON object per line
+    #[arg(required = true, value_name = "LOG")]
+    pub(crate) logs: Vec<PathBuf>,
+
+    /// The scenario to write; other files go beside it
+    #[arg(short, long, value_name = "SCENARIO")]
+    pub(crate) output: PathBuf,
+
+    /// How many processes the log is of: the calls are dealt out among so many guards
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) clients: u32,
+
+    /// What becomes of the service times
+    #[arg(long, value_enum, default_value_t = ServiceTimes::Replayed)]
+    pub(crate) service_times: ServiceTimes,
+}
+
+/// What becomes of the service times of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServiceTimes {
+    /// Drawn from those in the log
+    Replayed,
+    /// Drawn from the lognormal distribution with their median and 99th percentile
+    Fitted,
+}
+
+/// `tune`.
+#[derive(Debug, Args)]
+pub(crate) struct TuneArgs {
+    /// The scenario
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: PathBuf,
+
+    /// What is wanted
+    #[arg(long, value_name = "OBJECTIVE", default_value = Objective::DEFAULT)]
+    pub(crate) objective: String,
+
+    /// A key and its values; else attempts, first delay, and what the path has of a budget and a breaker
+    #[arg(long, value_name = "KEY=A,B,C")]
+    pub(crate) vary: Vec<String>,
+
+    /// The call path, where the scenario has several
+    #[arg(long, value_name = "PATH")]
+    pub(crate) path: Option<String>,
+
+    /// Replaces the first seed
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+
+    /// Runs of each setting, each under the next seed
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) seeds: u32,
+
+    /// Runs at the same time [default: as many as there are cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub(crate) jobs: Option<u32>,
 }
 
 /// `faults`.

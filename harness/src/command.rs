@@ -5,7 +5,9 @@ pub(crate) mod compare;
 pub(crate) mod explore;
 pub(crate) mod faults;
 pub(crate) mod profile;
+pub(crate) mod record;
 pub(crate) mod replay;
+pub(crate) mod tune;
 
 use std::io::{ErrorKind, Write};
 

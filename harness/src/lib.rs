@@ -12,6 +12,9 @@
 //!                                └─ the only clock     └─ trace.jsonl, trace_sha256
 //! ```
 //!
+//! Around the replay: [record] makes scenarios of production logs, [tune] searches the parameters that
+//! would have done better.
+//!
 //! Beside the replay stands the [proxy]: the same faults on real connections, by the real clock.
 
 pub mod compare;
@@ -21,6 +24,7 @@ pub mod explore;
 pub mod invariants;
 pub mod proxy;
 pub mod queue;
+pub mod record;
 pub mod recorder;
 pub mod report;
 pub mod result;
@@ -28,6 +32,7 @@ pub mod scenario;
 pub mod stream;
 pub mod tally;
 pub mod trace;
+pub mod tune;
 pub mod uses;
 pub mod world;
 

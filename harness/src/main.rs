@@ -40,9 +40,11 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Compare(args) => command::compare::run(args, config, json, &mut output()),
         Command::Check(args) => {
             let file = args.file.as_deref().or(config);
-            let page = command::check::run(file, json).map_err(command::invalid)?;
+            let page = command::check::run(file, args.rate, json).map_err(command::invalid)?;
             command::print(&mut output(), &page)
         }
+        Command::Record(args) => command::record::run(args, config, json, &mut output()),
+        Command::Tune(args) => command::tune::run(args, config, json, &mut output()),
         Command::Faults(args) => command::faults::run(args, config, json, &mut output()),
         Command::Profile(ProfileCommand::Ingest(args)) => {
             command::profile::ingest(args, config, json, &mut output())

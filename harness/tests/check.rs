@@ -60,6 +60,72 @@ runtime:
     insta::assert_snapshot!(&page[warnings..]);
 }
 
+/// Each warning that follows from two sections together, once.
+#[test]
+fn what_cannot_work_together_is_said() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = "\
+runtime:
+  rate_limiting: { defaults: { search: { capacity: 6, window_seconds: 60 } } }
+  retry:
+    policies:
+      patient: { max_attempts: 6, base_delay: 5s, max_delay: 60s, give_up_after: 10s }
+    budgets:
+      spent: { ratio: 0, min_per_second: 0, burst: 3 }
+      crowd: { max_concurrent: 0.1, min_concurrent: 0 }
+  circuit_breakers:
+    rare: { window: 30s, min_calls: 20 }
+    stuck: { hanging_calls: 8, slow_call: 40s, probe_timeout: 90s }
+  bulkheads: { few: { limit: 4 } }
+  paths:
+    a_rare_breaker: { rate_limit: search, breaker: rare }
+    b_stuck_breaker: { breaker: stuck, bulkhead: few }
+    c_patient: { retry: patient, deadline: 40s, attempt_timeout: 1s }
+    d_spent: { budget: spent }
+    e_crowd: { budget: crowd, bulkhead: few }
+    f_quiet: { budget: crowd }
+    g_never: { retry: never, budget: aws }
+";
+    fs::write(folder.path().join("crossbridge.yml"), text).expect("written");
+    let run = crossbridge_in(folder.path(), ["check"]);
+    assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
+    let warnings = run.stdout.find("\nwarnings\n").expect("a section of warnings");
+    insta::assert_snapshot!(&run.stdout[warnings..]);
+}
+
+/// Layers that retry what others gave up on, and how the rate of calls changes what is noticed when.
+#[test]
+fn layers_and_rates() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = "\
+runtime:
+  retry: { policies: { stubborn: { max_attempts: 4, retry_exhausted: true } } }
+  circuit_breakers: { db: { window: 10s, min_calls: 20, slow_start: 30s } }
+  paths:
+    front: { retry: stubborn, breaker: db, health: database, attempt_timeout: 2s }
+    back: { retry: stubborn }
+";
+    fs::write(folder.path().join("crossbridge.yml"), text).expect("written");
+    let mut pages = String::new();
+    for rate in ["100/s", "1/s"] {
+        let run = crossbridge_in(folder.path(), ["check", "--rate", rate]);
+        assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
+        let lines = run.stdout.lines();
+        let from = lines
+            .skip_while(|line| !line.contains("front  ("))
+            .filter(|line| {
+                ["outage", "detection", "recovery", "amplification"]
+                    .iter()
+                    .any(|word| line.contains(word))
+            });
+        let lines: Vec<&str> = from.collect();
+        pages += &format!("--rate {rate}\n{}\n", lines.join("\n"));
+    }
+    insta::assert_snapshot!(pages);
+    let run = crossbridge_in(folder.path(), ["check", "--rate", "often"]);
+    assert_eq!(run.status.code(), Some(2));
+}
+
 #[test]
 fn a_bad_file_is_exit_3_and_nothing_on_standard_output() {
     let file = "fixtures/config/bad/misspelt_key.yml";

@@ -13,6 +13,8 @@ fn help() {
         &["explore", "--help"],
         &["compare", "--help"],
         &["check", "--help"],
+        &["record", "--help"],
+        &["tune", "--help"],
         &["faults", "--help"],
         &["profile", "ingest", "--help"],
     ] {

@@ -72,7 +72,7 @@ use std::path::{Path, PathBuf};
 
 use crossbridge_core::{BreakerConfig, BulkheadConfig, GuardConfig, Quota};
 
-pub use arithmetic::WorstCase;
+pub use arithmetic::{Amplification, BreakerReaction, HealthReaction, Layers, Reaction, WorstCase};
 pub use call_path::CallPath;
 pub use document::Document;
 pub use error::{FileError, Position, Problem, Target};

@@ -5,14 +5,15 @@
 //! has no effect.
 
 mod json;
-mod table;
+mod reaction;
+pub(crate) mod table;
 mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crossbridge_std::config::{Config, FileError, Seconds};
+use crossbridge_std::config::{Config, FileError, Rate, Seconds};
 
 use self::table::Table;
 
@@ -20,17 +21,17 @@ use self::table::Table;
 ///
 /// # Errors
 /// The file cannot be read, or anything in it cannot be used.
-pub(crate) fn run(explicit: Option<&Path>, json: bool) -> Result<String, FileError> {
+pub(crate) fn run(explicit: Option<&Path>, rate: Rate, json: bool) -> Result<String, FileError> {
     let config = Config::load(explicit)?;
     Ok(if json {
-        json::object(&config)
+        json::object(&config, rate)
     } else {
-        page(&config)
+        page(&config, rate)
     })
 }
 
 /// The page for people.
-fn page(config: &Config) -> String {
+fn page(config: &Config, rate: Rate) -> String {
     let mut out = String::new();
     let source = config.source().map_or_else(
         || "none found: these are the defaults".to_owned(),
@@ -48,8 +49,15 @@ fn page(config: &Config) -> String {
     out.push_str("\ncall paths\n");
     for path in config.paths() {
         let _ = writeln!(out, "\n  {}  ({})", path.name, path.log_category);
-        out.push_str(&words::path(path).indented(4));
+        let mut table = words::path(path);
+        reaction::add(&mut table, path, rate);
+        out.push_str(&table.indented(4));
     }
+    let _ = writeln!(out, "\nlayers\n  {}", reaction::layers(&config.layers()));
+    let _ = writeln!(
+        out,
+        "  detection and recovery: calls at {rate} on each path, evenly spaced, retries left out"
+    );
     let warnings: Vec<_> = config
         .paths()
         .flat_map(|path| {

@@ -1,12 +1,18 @@
 //! What the numbers of a path add up to, and which of them cannot work together.
 
+mod amplification;
+mod layers;
+mod reaction;
+mod warnings;
+
 use std::time::Duration;
 
-use crossbridge_core::breaker::BreakerMode;
 use crossbridge_core::{Jitter, OnLimit, RetryPolicy};
 
+pub use self::amplification::Amplification;
+pub use self::layers::Layers;
+pub use self::reaction::{BreakerReaction, HealthReaction, Reaction};
 use super::call_path::CallPath;
-use super::scalar::Seconds;
 
 /// The worst a call on a path can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,52 +69,6 @@ impl CallPath {
                 (bound, None) | (None, bound) => bound,
             },
         }
-    }
-
-    /// What cannot work, or not as it seems; in sentences without an end.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        let guard = &self.guard;
-        let attempts = guard.retry.attempts;
-        let mut warnings = Vec::new();
-        if let (Some(deadline), Some(timeout)) = (guard.deadline, guard.attempt_timeout) {
-            let (whole, each) = (Seconds(deadline), Seconds(timeout));
-            if deadline < timeout {
-                warnings.push(format!(
-                    "the deadline of {whole} is over before an attempt of {each} is"
-                ));
-            } else if attempts > 1 && deadline < timeout.saturating_mul(attempts) {
-                let room = deadline.as_nanos() / timeout.as_nanos().max(1);
-                warnings.push(format!(
-                    "the deadline of {whole} has room for {room} of {attempts} attempts of {each}"
-                ));
-            }
-        }
-        if guard.deadline.is_none() && self.waits_for_permits() {
-            warnings.push("waits for the rate limit without a deadline".to_owned());
-        }
-        let breaker = &guard.breaker;
-        let no_rate = breaker.failure_rate.is_none() && breaker.slow_rate.is_none();
-        let no_rule = no_rate && breaker.consecutive_failures.is_none() && breaker.hanging_calls.is_none();
-        if let (Some(name), BreakerMode::Auto, true) = (&self.uses.breaker, breaker.mode, no_rule) {
-            warnings.push(format!(
-                "the breaker `{name}` can never open: no rule of it is on"
-            ));
-        }
-        if let (Some(name), BreakerMode::ForcedOpen) = (&self.uses.breaker, breaker.mode) {
-            warnings.push(format!(
-                "the breaker `{name}` is forced open: every call is refused"
-            ));
-        }
-        if let (Some(timeout), true) = (guard.attempt_timeout, breaker.slow_rate.is_some())
-            && timeout <= breaker.slow_call
-        {
-            let (each, slow) = (Seconds(timeout), Seconds(breaker.slow_call));
-            warnings.push(format!(
-                "no attempt of at most {each} is ever slow: slow is {slow}"
-            ));
-        }
-        warnings
     }
 
     fn waits_for_permits(&self) -> bool {

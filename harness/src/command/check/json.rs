@@ -6,11 +6,11 @@ use crossbridge_core::breaker::{BreakerMode, WindowKind};
 use crossbridge_core::health::MonitorConfig;
 use crossbridge_core::retry::Reserve;
 use crossbridge_core::{BreakerConfig, BudgetConfig, Jitter, OnLimit, PerMille, Quota, RetryPolicy};
-use crossbridge_std::config::{CallPath, Config};
+use crossbridge_std::config::{CallPath, Config, Rate};
 use serde_json::{Map, Value, json};
 
 /// One object, `"schema": 1`.
-pub(super) fn object(config: &Config) -> String {
+pub(super) fn object(config: &Config, rate: Rate) -> String {
     let retries = config.retries();
     let policies = retries
         .policies
@@ -48,7 +48,12 @@ pub(super) fn object(config: &Config) -> String {
             "enabled": config.health().enabled,
             "providers": mapping(&config.health().providers, provider),
         },
-        "paths": config.paths().map(|call| (call.name.clone(), path(call))).collect::<Map<_, _>>(),
+        "paths": config.paths().map(|call| (call.name.clone(), path(call, rate))).collect::<Map<_, _>>(),
+        "layers": {
+            "attempts": config.layers().attempts,
+            "paths": config.layers().paths.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        },
+        "assumed_calls_per_second": rate.per_second(),
         "ignored": config.ignored().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "not_in_use": config.not_in_use(),
     });
@@ -62,9 +67,10 @@ fn mapping<T>(shelf: &std::collections::BTreeMap<String, T>, value: impl Fn(&T) 
         .collect()
 }
 
-fn path(path: &CallPath) -> Value {
+fn path(path: &CallPath, rate: Rate) -> Value {
     let (guard, uses, worst) = (&path.guard, &path.uses, path.worst_case());
     let seconds = |span: Option<Duration>| span.map(|span| span.as_secs_f64());
+    let (amplification, reaction) = (path.amplification(), path.reaction(rate.interval()));
     json!({
         "log_category": path.log_category,
         "retry": { "name": uses.retry, "policy": policy(&guard.retry) },
@@ -87,6 +93,22 @@ fn path(path: &CallPath) -> Value {
             "sum_seconds": seconds(worst.sum),
             "throttled_sum_seconds": seconds(worst.throttled_sum),
             "call_seconds": seconds(worst.call),
+        },
+        "amplification": {
+            "worst": worst.attempts,
+            "in_outage": f64::from(amplification.in_outage_permille) / 1_000.0,
+            "retries_per_second": amplification.retries_per_second,
+            "until_the_circuit_opens": amplification.until_the_circuit_opens,
+        },
+        "detection": {
+            "breaker_on_errors_seconds": seconds(reaction.breaker.and_then(|breaker| breaker.opens_on_errors)),
+            "breaker_without_answers_seconds": seconds(reaction.breaker.and_then(|breaker| breaker.opens_without_answers)),
+            "health_on_errors_seconds": seconds(reaction.health.map(|health| health.down_on_errors)),
+            "health_without_answers_seconds": seconds(reaction.health.and_then(|health| health.down_without_answers)),
+        },
+        "recovery": {
+            "breaker_closes_within_seconds": seconds(reaction.breaker.map(|breaker| breaker.closes_within)),
+            "slow_start_seconds": seconds(reaction.breaker.and_then(|breaker| breaker.slow_start)),
         },
         "warnings": path.warnings(),
     })

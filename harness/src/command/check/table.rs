@@ -4,18 +4,18 @@ use std::fmt::Write as _;
 
 /// Rows of cells, printed with every column as wide as its widest cell.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
     titled: bool,
     notes: Vec<String>,
 }
 
 impl Table {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    pub(super) fn titled<const N: usize>(titles: [&str; N]) -> Self {
+    pub(crate) fn titled<const N: usize>(titles: [&str; N]) -> Self {
         Self {
             rows: vec![titles.map(str::to_owned).into()],
             titled: true,
@@ -23,21 +23,26 @@ impl Table {
         }
     }
 
-    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    /// A row of any length.
+    pub(crate) fn cells(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.into());
     }
 
     /// A line below the rows.
-    pub(super) fn note(&mut self, note: impl Into<String>) {
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.len() == usize::from(self.titled)
     }
 
     /// The lines, each with so many spaces before it.
-    pub(super) fn indented(&self, indent: usize) -> String {
+    pub(crate) fn indented(&self, indent: usize) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
