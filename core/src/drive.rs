@@ -12,7 +12,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::guard::SharedGuard;
 use crate::guard::{Call, Gates, Guard, Outcome, Permit, Policies, Step, Verdict};
 use crate::retry::StopReason;
-use crate::time::{Clock, Sleeper};
+use crate::time::{Clock, Instant, Sleeper};
 
 /// A call that ended without success: the last error whole, and how it came to that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +102,9 @@ impl<O: Observer, P: Borrow<Policies>, const ANNEX: usize> Guard<O, P, ANNEX> {
         R: Rng + ?Sized,
         F: FnMut(&Permit) -> Result<T, E>,
     {
-        let call = self.begin(clock.now(), None);
-        drive(call, clock, sleeper, rng, attempt)
+        let now = clock.now();
+        let call = self.begin(now, None);
+        drive(call, now, clock, sleeper, rng, attempt)
     }
 }
 
@@ -128,14 +129,16 @@ impl<O: Observer> SharedGuard<O> {
         R: Rng + ?Sized,
         F: FnMut(&Permit) -> Result<T, E>,
     {
-        let call = self.begin(clock.now(), None);
-        drive(call, clock, sleeper, rng, attempt)
+        let now = clock.now();
+        let call = self.begin(now, None);
+        drive(call, now, clock, sleeper, rng, attempt)
     }
 }
 
 #[inline]
 fn drive<G, T, E, C, S, R, F>(
     mut call: Call<G>,
+    mut now: Instant,
     clock: &C,
     sleeper: &mut S,
     rng: &mut R,
@@ -151,8 +154,8 @@ where
 {
     let mut last = None;
     let mut slept = Duration::ZERO;
+    // The first poll asks about the instant the call began: a clock is read once for both.
     loop {
-        let now = clock.now();
         let reason = match call.poll(now, rng) {
             Step::Attempt(permit) => {
                 let in_flight = InFlight {
@@ -166,12 +169,14 @@ where
                     Ok(value) => return Ok(value),
                     Err(error) => last = Some(error),
                 }
+                now = clock.now();
                 continue;
             }
             Step::Wait { until } => {
                 let wait = until.saturating_duration_since(now);
-                slept += wait;
+                slept = slept.saturating_add(wait);
                 sleeper.sleep(wait);
+                now = clock.now();
                 continue;
             }
             Step::Done(Verdict::Stopped { reason, .. }) => reason,

@@ -198,7 +198,7 @@ impl Retry {
         let delay = self.backoff.next_nanos(rules, throttled, rng);
         // Never shorter for the hint. Delays end at a day: the sum does not overflow.
         let delay = delay.max(hint.min(delay.saturating_add(MAX_HINT_EXTRA)));
-        let at = Instant::from_nanos(now.as_nanos().saturating_add(delay));
+        let at = now.saturating_add_nanos(delay);
         if self.too_late(at, rules) {
             return Decision::Stop(StopReason::GaveUp);
         }

@@ -44,7 +44,7 @@ const PLACE_BITS: u32 = 3;
 impl HalfOpen {
     pub(super) const fn new(now: Instant, rules: &BreakerRules) -> Self {
         Self {
-            deadline: after(now, rules.half_open_timeout),
+            deadline: now.saturating_add_nanos(rules.half_open_timeout),
             probes: [0; MAX_PROBES],
             admitted: 0,
             succeeded: 0,
@@ -254,10 +254,6 @@ impl HalfOpen {
             Verdict::Undecided
         }
     }
-}
-
-const fn after(now: Instant, span: u64) -> Instant {
-    Instant::from_nanos(now.as_nanos().saturating_add(span))
 }
 
 /// A unit is `1 << shift` nanoseconds: the whole state has fewer than 2^28 of them.

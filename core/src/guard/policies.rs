@@ -39,8 +39,6 @@ pub struct Policies {
     pub(super) deadline: u64,
     /// In nanoseconds; `u64::MAX` where there is none.
     pub(super) attempt_timeout: u64,
-    /// What a retry has to leave before the deadline, in nanoseconds; at least one.
-    min_attempt: u64,
     /// What a call has to take to be evidence of a slow target, in nanoseconds.
     pub(super) slow_call: u64,
     pub(super) on_limit: OnLimit,
@@ -87,10 +85,6 @@ impl Policies {
             }
             Some(span) => nanos(span),
         };
-        let min_attempt = match nanos(config.retry.min_attempt) {
-            0 => 1,
-            least => least,
-        };
         Ok(Self {
             quota: config.quota,
             breaker,
@@ -100,7 +94,6 @@ impl Policies {
             limit: config.bulkhead.limit,
             deadline,
             attempt_timeout,
-            min_attempt,
             slow_call: nanos(config.breaker.slow_call),
             on_limit: config.on_limit,
             idempotent: config.idempotent,
@@ -110,6 +103,7 @@ impl Policies {
     /// Whether an attempt that starts at `at` has its least time before the deadline.
     #[inline]
     pub(super) fn fits(&self, at: Instant, deadline: Instant) -> bool {
-        deadline == Instant::MAX || deadline.as_nanos().saturating_sub(at.as_nanos()) >= self.min_attempt
+        self.retry
+            .fits(at, (deadline != Instant::MAX).then_some(deadline))
     }
 }

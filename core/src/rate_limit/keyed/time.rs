@@ -41,7 +41,7 @@ pub(super) struct Seen {
 
 impl Seen {
     pub(super) const fn new(now: Instant, ahead: u64) -> Self {
-        let at = Instant::from_nanos(now.as_nanos().saturating_add(ahead));
+        let at = now.saturating_add_nanos(ahead);
         Self { at, ahead, was: at }
     }
 
@@ -94,7 +94,7 @@ impl TableTime {
             return None;
         }
         self.last = now;
-        Some(Instant::from_nanos(now.as_nanos().saturating_add(self.ahead)))
+        Some(now.saturating_add_nanos(self.ahead))
     }
 
     /// How far it is ahead of the clock.
