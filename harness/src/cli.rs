@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use crossbridge_harness::scenario::grid::Setting;
 use crossbridge_harness::tune::Objective;
 use crossbridge_std::config::Rate;
 
@@ -110,6 +111,11 @@ Example:
   crossbridge replay fixtures/scenarios/postgres-blip.yml --seeds 100 --html /tmp/postgres-blip.html
   crossbridge replay fixtures/scenarios/*.yml --junit /tmp/promises.xml
 
+A scenario whose values are lists is a grid: every combination is run, and shown as a heat map of
+outcomes and a table with the command of each cell. `--set` runs one of them, or makes a grid:
+  crossbridge replay fixtures/scenarios/grids/metastable.yml
+  crossbridge replay fixtures/scenarios/postgres-blip.yml --set 'clients.workers.count=[20, 40, 80]'
+
 With `--seeds` every promise must hold under every seed. The first seed is the one of the scenario or of
 `--seed`, the others follow from it; the trace, the timeline and the counts are those of the first.";
 
@@ -126,7 +132,7 @@ Exit codes:
 const COMPARE_EXAMPLE: &str = "\
 Example:
   crossbridge compare fixtures/scenarios/postgres-blip.yml \\
-      --policy fixtures/config/platform.yml --policy fixtures/config/crossbridge.yml
+      --policy fixtures/config/platform.yml --policy fixtures/config/crossbridge.yml --html /tmp/compared.html
 
 Exit codes:
   0  every promise of the scenario was kept under every policy
@@ -225,6 +231,10 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) seeds: Option<u32>,
 
+    /// Put a value into the scenario, as `clients.web.count=40`; a list makes a grid; may be repeated
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<Setting>,
+
     /// Write every event of the run as a line of JSON; with several scenarios, one after the other
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
@@ -233,11 +243,15 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 
-    /// Write the timeline of one scenario as a picture
+    /// Write the timeline of one scenario, or the heat map of one grid, as a picture
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
 
-    /// Write the promises as JUnit XML: a suite per scenario, a case per promise
+    /// Write the same picture as PNG
+    #[arg(long, value_name = "FILE")]
+    pub(crate) png: Option<PathBuf>,
+
+    /// Write the promises as JUnit XML: a suite per scenario or cell, a case per promise
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
 }
@@ -280,6 +294,10 @@ pub(crate) struct CompareArgs {
     /// Replaces the seed of the scenario
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+
+    /// Write a page for a browser: the lanes of all policies over one time axis
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// `check`.

@@ -88,27 +88,14 @@ pub fn page(comparison: &Comparison, paint: Paint) -> String {
         "{}s of virtual time, seed {}\n",
         first.virtual_seconds, first.seed
     );
-    let letters: Vec<char> = ('A'..='Z').cycle().take(columns.len()).collect();
+    let letters: Vec<char> = letters(columns.len());
     for (letter, column) in letters.iter().zip(columns) {
         let _ = writeln!(page, "  {letter}  {}", column.policy);
     }
-    let mut rows = vec![(String::new(), letters.iter().map(char::to_string).collect())];
-    for (name, show) in ROWS {
-        let cells: Vec<String> = columns.iter().map(|column| show(&column.result)).collect();
-        // What happened under none of them is no news.
-        if !cells.iter().all(|cell| cell == "0") {
-            rows.push((name.to_owned(), cells));
-        }
-    }
-    for name in first.dependencies.keys() {
-        let received = |column: &Column| {
-            let counts = column.result.dependencies.get(name);
-            thousands(counts.map_or(0, |counts| counts.received))
-        };
-        rows.push((format!("{name} received"), columns.iter().map(received).collect()));
-    }
+    let mut lines = vec![(String::new(), letters.iter().map(char::to_string).collect())];
+    lines.extend(rows(columns));
     page.push('\n');
-    table(&mut page, &rows);
+    table(&mut page, &lines);
     if !first.expectations.is_empty() {
         let _ = writeln!(page, "\n{}", paint.strong("Promises"));
     }
@@ -120,11 +107,42 @@ pub fn page(comparison: &Comparison, paint: Paint) -> String {
         let marks: Vec<String> = columns.iter().map(mark).collect();
         let _ = writeln!(page, "  {}  {}", marks.join(" "), promise.text);
     }
+    for promise in &first.not_judged {
+        let _ = writeln!(
+            page,
+            "  {}  {promise}: not judged, this is one seed",
+            vec!["-"; columns.len()].join(" ")
+        );
+    }
     page
 }
 
+/// What policies are called, in their order.
+pub(crate) fn letters(count: usize) -> Vec<char> {
+    ('A'..='Z').cycle().take(count).collect()
+}
+
+/// The numbers by name, with a value for each policy.
+pub(crate) fn rows(columns: &[Column]) -> Vec<(String, Vec<String>)> {
+    let numbers = ROWS.iter().map(|(name, show)| {
+        let cells: Vec<String> = columns.iter().map(|column| show(&column.result)).collect();
+        ((*name).to_owned(), cells)
+    });
+    // What happened under none of them is no news.
+    let numbers = numbers.filter(|(_, cells)| !cells.iter().all(|cell| cell == "0"));
+    let names = columns.first().map(|column| column.result.dependencies.keys());
+    let received = names.into_iter().flatten().map(|name| {
+        let received = |column: &Column| {
+            let counts = column.result.dependencies.get(name);
+            thousands(counts.map_or(0, |counts| counts.received))
+        };
+        (format!("{name} received"), columns.iter().map(received).collect())
+    });
+    numbers.chain(received).collect()
+}
+
 /// Names to the left, numbers to the right of their column.
-fn table(page: &mut String, rows: &[(String, Vec<String>)]) {
+pub(crate) fn table(page: &mut String, rows: &[(String, Vec<String>)]) {
     let width =
         |cells: &mut dyn Iterator<Item = &String>| cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
     let names = width(&mut rows.iter().map(|(name, _)| name));

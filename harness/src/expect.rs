@@ -16,6 +16,17 @@
 //! seconds of the run: `goodput(60s..120s)`. A call belongs to the second in which it was offered,
 //! whenever it ended.
 //!
+//! | promise | is about |
+//! |---|---|
+//! | `recovery_lasts >= 30s` | from the second in which the goodput is back at its level until the first one in which it is below it again, or the end of the run |
+//! | `relapses == 0` | how often it fell below its level after it was back |
+//! | `goodput >= 0.9 * control.goodput` | the same seed without the faults; the calls, attempts and latencies of `control` have names, and its windows are those of the run |
+//! | `seeds.recovered >= 95%` | the share of the seeds that had recovered within the time the faults lasted; `seeds.slow` and `seeds.never` are the others |
+//! | `seeds.recovery_time.p90 <= 10s` | a quantile over the seeds (`min`, `p10`, `median`, `p90`, `max`) of the recovery time, `seeds.goodput` or `seeds.amplification` |
+//!
+//! Promises about `seeds` are judged where several seeds are run (`--seeds N`), once for all of them,
+//! and reported as not judged otherwise. Other names in them are those of the first seed.
+//!
 //! Times are compared in the unit of the name: `latency_ms.p99 <= 250ms` and `<= 250` are the
 //! same, and so are `recovery_time <= 5s` and `<= 5`. A value that is not there (nothing ever
 //! recovered) fulfils nothing but `!=`.

@@ -5,16 +5,21 @@
 //!   Replay ──┼─▶ html      one file, with the timeline and the distribution over seeds in it
 //!            ├─▶ timeline  the timeline alone, as SVG
 //!            └─▶ junit     promises as test cases
+//!
+//!   GridResult ─▶ grid      a heat map and a table of cells; as a page for a browser in html
+//!   SVG ────────▶ png       the same picture in pixels
 //! ```
 //!
 //! All of them say the same: they are written from the result and the ledger, and decide nothing. They
 //! are the same to the byte for the same run: no date, no duration of the real world, no path but the
 //! one that was given, coordinates in whole numbers.
 
+pub mod grid;
 pub mod html;
 pub mod junit;
 mod lanes;
 mod markup;
+pub mod png;
 mod story;
 pub mod text;
 pub mod timeline;

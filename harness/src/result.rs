@@ -1,6 +1,9 @@
 //! What a replay found, in the form that is printed: schema 1 of the JSON output.
 
 mod control;
+mod grid;
+mod names;
+mod recovery;
 mod seeds;
 mod vocabulary;
 
@@ -8,17 +11,19 @@ use std::collections::BTreeMap;
 
 use crossbridge_core::Instant;
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::expect::{Finding, Name};
+use crate::expect::{Expectation, Finding};
 use crate::invariants::Findings;
 use crate::recorder::Ledger;
 use crate::scenario::Scenario;
 use crate::tally::{BUCKET_SECONDS, Counts, Series};
-use crate::world::Outcome;
+use crate::world::{self, RunError};
+
+use recovery::Recovery;
 
 pub use control::{ControlResult, without_faults};
-pub use seeds::{FailingSeed, Outcomes, PromiseOverSeeds, Sample, SeedsResult, Spread};
+pub use grid::{AxisResult, Cell, GridResult, flags};
+pub use seeds::{FailingSeed, Outcome, Outcomes, PromiseOverSeeds, Sample, SeedsResult, Spread};
 pub use vocabulary::vocabulary;
 
 /// One scenario's result. Fields are only added within a schema.
@@ -49,6 +54,11 @@ pub struct ReplayResult {
     /// From the end of the last fault until the goodput of a second is back at 99 % of its level
     /// before the first fault; null where it never is.
     pub recovery_seconds: Option<f64>,
+    /// From there until the goodput of a second is below its level again, or until the run ends; null
+    /// where it never was back.
+    pub recovery_lasts_seconds: Option<f64>,
+    /// How often it fell below its level after it was back; null where it never was.
+    pub relapses: Option<u64>,
     /// Circuits.
     pub breaker: BreakerCounts,
     /// Calls that ended without success, by reason.
@@ -73,6 +83,9 @@ pub struct ReplayResult {
     pub invariants: Option<Findings>,
     /// The promises.
     pub expectations: Vec<ExpectationResult>,
+    /// Promises about many seeds, where only one was run; with more they are in `seeds`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_judged: Vec<String>,
     /// The hash of every event of the run.
     pub trace_sha256: String,
 }
@@ -211,7 +224,7 @@ pub struct ExpectationResult {
 impl ReplayResult {
     /// Everything that is said about a run.
     #[must_use]
-    pub fn new(scenario: &Scenario, seed: u64, outcome: &Outcome) -> Self {
+    pub fn new(scenario: &Scenario, seed: u64, outcome: &world::Outcome) -> Self {
         let Ledger {
             total,
             groups,
@@ -221,6 +234,7 @@ impl ReplayResult {
         } = &outcome.ledger;
         let clients = scenario.clients.iter().zip(groups);
         let nodes = scenario.nodes.iter().zip(&outcome.nodes);
+        let recovery = Recovery::of(scenario, total);
         let mut result = Self {
             schema: 1,
             scenario: scenario.name.clone(),
@@ -233,7 +247,9 @@ impl ReplayResult {
             amplification: ratio(total.attempts, total.first_attempts),
             goodput: ratio(total.succeeded, total.offered),
             latency_ms: latency(total),
-            recovery_seconds: recovery(scenario, &total.series),
+            recovery_seconds: recovery.map(|recovery| recovery.after),
+            recovery_lasts_seconds: recovery.map(|recovery| recovery.lasts),
+            relapses: recovery.map(|recovery| recovery.relapses),
             breaker: BreakerCounts {
                 opened: *opened,
                 most_open: open.peaks.iter().copied().max().unwrap_or(0),
@@ -268,20 +284,56 @@ impl ReplayResult {
             },
             invariants: outcome.invariants.clone(),
             expectations: Vec::new(),
+            not_judged: Vec::new(),
             trace_sha256: outcome.trace_sha256.clone(),
         };
-        let numbers = serde_json::to_value(&result).unwrap_or_default();
-        let judged = scenario
-            .expect
+        result.not_judged = scenario
+            .over_seeds
             .iter()
-            .map(|promise| promise.judge(|name| result.value(&numbers, name)));
-        let findings: Vec<Finding> = judged.collect();
-        if findings.iter().any(|finding| !finding.held) {
-            result.verdict = Verdict::Fail;
-        }
-        let describe = |Finding { text, observed, held }| ExpectationResult { text, observed, held };
-        result.expectations = findings.into_iter().map(describe).collect();
+            .map(|promise| promise.text().to_owned())
+            .collect();
+        result.judge(scenario);
         result
+    }
+
+    /// With the same seed without the faults: promises may be about both.
+    pub fn set_control(&mut self, scenario: &Scenario, control: ControlResult) {
+        self.control = Some(control);
+        if scenario.is_about("control.") {
+            self.judge(scenario);
+        }
+    }
+
+    /// With the same scenario under other seeds: promises about them can be judged now.
+    pub fn set_seeds(&mut self, scenario: &Scenario, seeds: SeedsResult) {
+        self.seeds = Some(seeds);
+        let promises = self.judged(&scenario.over_seeds);
+        self.not_judged.clear();
+        if let Some(seeds) = &mut self.seeds {
+            if promises.iter().any(|promise| !promise.held) {
+                seeds.verdict = Verdict::Fail;
+            }
+            seeds.promises = promises;
+        }
+    }
+
+    fn judge(&mut self, scenario: &Scenario) {
+        self.expectations = self.judged(&scenario.expect);
+        let held = self.expectations.iter().all(|promise| promise.held);
+        self.verdict = if held { Verdict::Pass } else { Verdict::Fail };
+    }
+
+    fn judged(&self, promises: &[Expectation]) -> Vec<ExpectationResult> {
+        if promises.is_empty() {
+            return Vec::new();
+        }
+        let numbers = serde_json::to_value(self).unwrap_or_default();
+        let judged = promises
+            .iter()
+            .map(|promise| promise.judge(|name| self.value(&numbers, name)));
+        judged
+            .map(|Finding { text, observed, held }| ExpectationResult { text, observed, held })
+            .collect()
     }
 
     /// Whether a promise was broken, under this seed or under another one that was tried.
@@ -293,38 +345,34 @@ impl ReplayResult {
             .is_some_and(|seeds| seeds.verdict == Verdict::Fail);
         self.verdict == Verdict::Fail || elsewhere
     }
+}
 
-    /// The value of a name in an expectation.
-    fn value(&self, numbers: &Value, name: &Name) -> Option<f64> {
-        let Some((from, to)) = name.window else {
-            let path: Vec<&str> = name.path.split('.').collect();
-            return path.iter().try_fold(numbers, |at, key| at.get(key))?.as_f64();
-        };
-        let (series, field) = match name
-            .path
-            .strip_prefix("clients.")
-            .and_then(|rest| rest.rsplit_once('.'))
-        {
-            Some((client, field)) => (self.clients.get(client).map(|client| &client.series), field),
-            None => (None, name.path.as_str()),
-        };
-        let of = |all: &[u64], own: fn(&Series) -> &Vec<u64>| {
-            let buckets = series.map_or(all, |series| own(series));
-            let range = usize::try_from(from).ok()?..usize::try_from(to).ok()?;
-            Some(buckets.get(range)?.iter().sum::<u64>())
-        };
-        let offered = of(&self.series.offered, |series| &series.offered)?;
-        let succeeded = of(&self.series.succeeded, |series| &series.succeeded)?;
-        let attempts = of(&self.series.attempts, |series| &series.attempts)?;
-        match field {
-            "offered" => Some(as_f64(offered)),
-            "succeeded" => Some(as_f64(succeeded)),
-            "attempts" => Some(as_f64(attempts)),
-            "goodput" => ratio(succeeded, offered),
-            "amplification" => ratio(attempts, offered),
-            _ => None,
-        }
+/// Runs a scenario under one seed, and its control where a promise is about it.
+///
+/// # Errors
+/// One of the runs could not be finished.
+pub fn replayed(scenario: &Scenario, seed: u64) -> Result<ReplayResult, RunError> {
+    watched(scenario, seed, &mut |_| {}).map(|(result, _)| result)
+}
+
+/// The same with what was counted; `watch` is told the time of the run.
+///
+/// # Errors
+/// One of the runs could not be finished.
+pub fn watched(
+    scenario: &Scenario,
+    seed: u64,
+    watch: &mut dyn FnMut(Instant),
+) -> Result<(ReplayResult, Ledger), RunError> {
+    let outcome = world::run(scenario, seed, None, watch)?;
+    let mut result = ReplayResult::new(scenario, seed, &outcome);
+    if scenario.is_about("control.") {
+        let calm = without_faults(scenario);
+        let control = calm.map(|calm| world::run(&calm, seed, None, &mut |_| {}));
+        let control = control.transpose()?;
+        result.set_control(scenario, ControlResult::new(control.as_ref().unwrap_or(&outcome)));
     }
+    Ok((result, outcome.ledger))
 }
 
 /// What each policy did, by whose it is.
@@ -395,26 +443,6 @@ fn latency(counts: &Counts) -> Option<LatencyMs> {
         p99: quantile(0.99)?,
         max: quantile(1.0)?,
     })
-}
-
-fn recovery(scenario: &Scenario, series: &Series) -> Option<f64> {
-    let (first, last) = scenario.trouble()?;
-    let before = usize::try_from(first.as_nanos() / 1_000_000_000).ok()?;
-    let sum = |counts: &[u64]| counts.iter().take(before).sum::<u64>();
-    // A run that begins with a fault is measured by what it should be.
-    let level = ratio(sum(&series.succeeded), sum(&series.offered)).unwrap_or(1.0);
-    let from = usize::try_from(last.as_nanos().div_ceil(1_000_000_000)).ok()?;
-    let seconds = series
-        .offered
-        .iter()
-        .zip(&series.succeeded)
-        .enumerate()
-        .skip(from);
-    let (back, _) = seconds
-        .filter_map(|(second, (&offered, &succeeded))| Some((second, ratio(succeeded, offered)?)))
-        .find(|&(_, goodput)| goodput >= 0.99 * level)?;
-    let back = Instant::from_nanos(u64::try_from(back).ok()?.saturating_mul(1_000_000_000));
-    Some(back.saturating_duration_since(last).as_secs_f64())
 }
 
 fn ratio(part: u64, whole: u64) -> Option<f64> {

@@ -12,11 +12,12 @@ use crate::expect::Expectation;
 pub mod arrivals;
 pub mod fault;
 pub mod format;
+pub mod grid;
 mod resolve;
 
 pub use arrivals::Arrivals;
 pub use fault::{ClientEffect, ClientFault, ErrorAnswer, ErrorCode, Fault, FaultEffect, Which};
-pub use resolve::load;
+pub use grid::{Grid, load};
 
 /// A scenario that is ready to run.
 #[derive(Clone, Debug)]
@@ -37,15 +38,31 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// What goes wrong with clients, in the order of the file.
     pub client_faults: Vec<ClientFault>,
-    /// What is promised.
+    /// What is promised of each run.
     pub expect: Vec<Expectation>,
+    /// What is promised of many seeds together.
+    pub over_seeds: Vec<Expectation>,
 }
 
 impl Scenario {
     /// Whether it promises something about the [invariants](crate::invariants) of the run.
     #[must_use]
     pub fn is_about_invariants(&self) -> bool {
-        self.expect.iter().any(|promise| promise.mentions("invariants."))
+        self.is_about("invariants.")
+    }
+
+    /// Whether a promise has a name that begins with this.
+    #[must_use]
+    pub fn is_about(&self, prefix: &str) -> bool {
+        let mut promises = self.expect.iter().chain(&self.over_seeds);
+        promises.any(|promise| promise.mentions(prefix))
+    }
+
+    /// From the first fault's begin to the last one's end; `None` without faults.
+    #[must_use]
+    pub fn trouble_lasts(&self) -> Option<Duration> {
+        let (from, until) = self.trouble()?;
+        Some(until.saturating_duration_since(from))
     }
 
     /// When the first fault begins and the last one is over; `None` without faults.

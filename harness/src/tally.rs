@@ -50,7 +50,7 @@ pub struct Refused {
 }
 
 /// Counts by second of the run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Series {
     /// Calls offered in that second.
     pub offered: Vec<u64>,

@@ -69,3 +69,40 @@ fn wrong_usage_and_bad_files() {
     );
     assert_eq!(code(&["compare", BLIP, "--policy", "nowhere.yml"]), Some(3));
 }
+
+/// The page says who kept what, then shows both lines in every lane.
+#[test]
+fn the_page_for_a_browser() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str| {
+        let path = folder.path().join(name);
+        let file = path.to_str().expect("UTF-8");
+        let run = crossbridge([
+            "compare", BLIP, "--policy", PLATFORM, "--policy", OTHER, "--html", file,
+        ]);
+        assert_eq!(run.status.code(), Some(1), "{}", run.stderr);
+        std::fs::read_to_string(path).expect("the page")
+    };
+    let page = write("one.html");
+    assert_eq!(page, write("other.html"));
+    let version = concat!("crossbridge ", env!("CARGO_PKG_VERSION"), "</p>");
+    assert!(page.contains(version));
+    for lane in 0..2 {
+        assert_eq!(
+            page.matches(&format!("<path class=\"line run{lane}\"")).count(),
+            6
+        );
+    }
+    let foreign = ["http:", "https:", "<script", "<link", "@import", "src="];
+    let addresses = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+    assert!(foreign.iter().all(|foreign| !addresses.contains(foreign)));
+    let body = &page[page.find("<body>").expect("a body")..];
+    insta::assert_snapshot!(body.replace(version, "crossbridge VERSION</p>"));
+    let run = crossbridge(["compare", BLIP, "--policy", PLATFORM, "--html", "/nowhere/at/all"]);
+    assert_eq!(
+        (run.status.code(), run.stdout.as_str()),
+        (Some(4), ""),
+        "{}",
+        run.stderr
+    );
+}

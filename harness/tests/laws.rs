@@ -50,6 +50,7 @@ fn scenario(seconds: u64, count: u32, per_second: f64, attempts: u32, node: Node
         faults: Vec::new(),
         client_faults: Vec::new(),
         expect: Vec::new(),
+        over_seeds: Vec::new(),
     }
 }
 

@@ -195,6 +195,26 @@ fn the_picture_is_the_one_of_the_page() {
     assert_eq!(paths(&page), paths(&picture));
 }
 
+/// Two pixels to a unit, the same twice, and drawn: paper, ink and the red of a fault are all there.
+#[test]
+fn the_picture_in_pixels() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let draw = |scenario: &str| {
+        let path = folder.path().join("picture.png");
+        let run = crossbridge(["replay", scenario, "--png", path.to_str().expect("UTF-8")]);
+        assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
+        fs::read(path).expect("the picture")
+    };
+    for (scenario, height) in [(BLIP, 432), ("fixtures/scenarios/grids/metastable.yml", 228)] {
+        let png = draw(scenario);
+        assert_eq!(png[..8], *b"\x89PNG\r\n\x1a\n");
+        let number = |at: usize| u32::from_be_bytes([png[at], png[at + 1], png[at + 2], png[at + 3]]);
+        assert_eq!((number(16), number(20)), (1_800, 2 * height), "{scenario}");
+        assert!(png.len() > 10_000, "{} bytes", png.len());
+    }
+    assert_eq!(draw(BLIP), draw(BLIP));
+}
+
 #[test]
 fn reports_change_nothing_of_what_is_printed_and_are_the_same_twice() {
     let plain = crossbridge(["replay", BLIP]).stdout;
@@ -220,7 +240,7 @@ fn reports_change_nothing_of_what_is_printed_and_are_the_same_twice() {
 
 #[test]
 fn a_report_that_cannot_be_written_is_known_before_the_run() {
-    for flag in ["--html", "--svg", "--junit"] {
+    for flag in ["--html", "--svg", "--png", "--junit"] {
         let run = crossbridge(["replay", BLIP, flag, "/nowhere/at/all"]);
         assert_eq!(run.status.code(), Some(4), "{}", run.stderr);
         assert!(run.stderr.contains("nothing was run"), "{}", run.stderr);

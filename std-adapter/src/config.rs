@@ -77,7 +77,7 @@ pub use call_path::CallPath;
 pub use document::Document;
 pub use error::{FileError, Position, Problem, Target};
 pub use expand::{Environment, process_environment};
-pub use key_path::{KeyPath, Segment};
+pub use key_path::{KeyPath, ParseKeyPathError, Segment};
 pub use not_in_use::NotInUse;
 pub use scalar::{ParseRateError, ParseSpanError, Rate, Seconds, Share, Whole, parse_span};
 pub use search::{FILE_NAME, FILE_VARIABLE, find};

@@ -4,14 +4,15 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use crossbridge_core::time::nanos;
-use crossbridge_harness::compare::{Column, Comparison, page};
+use crossbridge_harness::compare::{self, Column, Comparison};
 use crossbridge_harness::report::text::Paint;
-use crossbridge_harness::result::ReplayResult;
+use crossbridge_harness::report::{Replay, html};
+use crossbridge_harness::result::watched;
 use crossbridge_harness::scenario::{self, Scenario};
-use crossbridge_harness::world;
 
 use super::replay::bar::Bar;
-use super::replay::{Failed, failed};
+use super::replay::files::Report;
+use super::replay::{Failed, command, failed};
 use super::{environment, invalid, print};
 use crate::cli::CompareArgs;
 use crate::exit::Failure;
@@ -33,17 +34,23 @@ pub(crate) fn run(
     if args.policies.len() < 2 {
         // Against the policies it names itself.
         let own = scenario::load(&args.scenario, None, &environment).map_err(invalid)?;
-        scenarios.push(("as it is".to_owned(), own));
+        let name = "as it is".to_owned();
+        scenarios.push((Policy { name, file: None }, own));
     }
     for policy in &args.policies {
         let under = scenario::load(&args.scenario, Some(policy), &environment).map_err(invalid)?;
-        scenarios.push((policy.display().to_string(), under));
+        let name = policy.display().to_string();
+        let file = Some(policy.as_path());
+        scenarios.push((Policy { name, file }, under));
     }
-    let mut columns = Vec::new();
-    for (policy, scenario) in scenarios {
+    let page = args.html.as_deref().map(Report::create).transpose()?;
+    let (mut columns, mut replays) = (Vec::new(), Vec::new());
+    for (policy, scenario) in &scenarios {
         let seed = args.seed.unwrap_or(scenario.seed);
-        let result = replayed(&args.scenario, &scenario, seed)?;
+        let replay = replayed(args, scenario, seed, policy)?;
+        let (policy, result) = (policy.name.clone(), replay.result.clone());
         columns.push(Column { policy, result });
+        replays.push(replay);
     }
     let comparison = Comparison::new(columns);
     let text = if json {
@@ -51,9 +58,12 @@ pub(crate) fn run(
             serde_json::to_string(&comparison).map_err(|error| Failure::Internal(error.to_string()))?;
         line + "\n"
     } else {
-        page(&comparison, Paint::new(std::io::stdout().is_terminal()))
+        compare::page(&comparison, Paint::new(std::io::stdout().is_terminal()))
     };
     print(output, &text)?;
+    if let Some(file) = page {
+        file.write(html::compare::page(&comparison, &replays).as_bytes())?;
+    }
     if comparison.holds() {
         Ok(())
     } else {
@@ -61,9 +71,28 @@ pub(crate) fn run(
     }
 }
 
-fn replayed(path: &Path, scenario: &Scenario, seed: u64) -> Result<ReplayResult, Failure> {
+/// Where the policies are from.
+struct Policy<'a> {
+    name: String,
+    /// `None` for those the scenario names.
+    file: Option<&'a Path>,
+}
+
+fn replayed<'s>(
+    args: &CompareArgs,
+    scenario: &'s Scenario,
+    seed: u64,
+    policy: &Policy<'_>,
+) -> Result<Replay<'s>, Failure> {
+    let path = &args.scenario;
     let bar = Bar::new(nanos(scenario.duration), "virtual time", &scenario.name);
-    let outcome = world::run(scenario, seed, None, &mut |now| bar.show(now.as_nanos()))
-        .map_err(|error| failed(path, &Failed::of("", error)))?;
-    Ok(ReplayResult::new(scenario, seed, &outcome))
+    let run = watched(scenario, seed, &mut |now| bar.show(now.as_nanos()));
+    let (result, ledger) = run.map_err(|error| failed(path, &Failed::of("", error)))?;
+    Ok(Replay {
+        scenario,
+        ledger,
+        control: None,
+        result,
+        command: command(path, "", (seed != scenario.seed).then_some(seed), policy.file),
+    })
 }

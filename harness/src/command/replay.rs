@@ -1,7 +1,9 @@
 //! `crossbridge replay`.
 
 pub(super) mod bar;
-mod files;
+pub(super) mod files;
+mod grid;
+mod parallel;
 mod seeds;
 
 use std::fmt::Write as _;
@@ -11,16 +13,27 @@ use std::thread;
 
 use crossbridge_core::time::nanos;
 use crossbridge_harness::report::text::{Paint, page};
-use crossbridge_harness::report::{Replay, html, junit, timeline};
-use crossbridge_harness::result::{ControlResult, ReplayResult, Sample, SeedsResult, without_faults};
-use crossbridge_harness::scenario::{self, Scenario};
+use crossbridge_harness::report::{self, Replay, html, junit, timeline};
+use crossbridge_harness::result::{
+    ControlResult, GridResult, ReplayResult, Sample, SeedsResult, Verdict, flags, without_faults,
+};
+use crossbridge_harness::scenario::{Grid, Scenario};
 use crossbridge_harness::world::{self, Outcome, RunError};
+use serde::Serialize;
 
 use super::{environment, invalid, print};
 use crate::cli::ReplayArgs;
 use crate::exit::Failure;
 use bar::Bar;
 use files::Reports;
+
+/// A scenario of the command line: one, or a grid of them.
+struct Day<'a> {
+    path: &'a Path,
+    grid: Grid,
+    /// The scenario of each cell; one where there is no grid.
+    cells: Vec<Scenario>,
+}
 
 /// Runs every scenario; all of them are read before the first one runs.
 pub(crate) fn run(
@@ -29,41 +42,104 @@ pub(crate) fn run(
     json: bool,
     output: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut scenarios = Vec::new();
-    for path in &args.scenarios {
-        scenarios.push((path, scenario::load(path, config, &environment).map_err(invalid)?));
-    }
+    let days = read(args, config)?;
     let mut trace = args.trace.as_deref().map(files::trace).transpose()?;
     let reports = Reports::create(args)?;
-    let keep = reports.html.is_some() || reports.svg.is_some() || reports.junit.is_some();
     let paint = Paint::new(std::io::stdout().is_terminal());
-    let mut replays = Vec::new();
+    let mut kept = Kept::default();
     let mut broken = false;
-    for (index, (path, scenario)) in scenarios.iter().enumerate() {
-        let first = args.seed.unwrap_or(scenario.seed);
-        let file = trace.as_mut().map(|file| file as &mut dyn Write);
-        let command = |seed| command(path, scenario, seed, config);
-        let replay =
-            replay(scenario, first, args.seeds, file, &command).map_err(|error| failed(path, &error))?;
-        broken |= replay.result.is_broken();
+    for (index, day) in days.iter().enumerate() {
         let mut text = String::new();
-        if json {
-            let line = serde_json::to_string(&replay.result)
-                .map_err(|error| Failure::Internal(error.to_string()))?;
-            let _ = writeln!(text, "{line}");
-        } else {
-            if index > 0 {
-                let _ = writeln!(text, "\n{}\n", "─".repeat(78));
-            }
-            text += &page(scenario, &replay.ledger, &replay.result, &replay.command, paint);
+        if !json && index > 0 {
+            let _ = writeln!(text, "\n{}\n", "─".repeat(78));
         }
-        print(output, &text)?;
-        if keep {
-            replays.push(replay);
+        if day.grid.axes().is_empty() {
+            let file = trace.as_mut().map(|file| file as &mut dyn Write);
+            let Some(replay) = single(day, args, config, file)? else {
+                continue;
+            };
+            broken |= replay.result.is_broken();
+            text += &if json {
+                line(&replay.result)?
+            } else {
+                page(
+                    replay.scenario,
+                    &replay.ledger,
+                    &replay.result,
+                    &replay.command,
+                    paint,
+                )
+            };
+            print(output, &text)?;
+            if reports.wanted() {
+                kept.replays.push(replay);
+            }
+        } else {
+            let grid = grid::replay(day, args, config)?;
+            broken |= grid.verdict == Verdict::Fail;
+            text += &if json {
+                line(&grid)?
+            } else {
+                report::grid::page(&grid, paint)
+            };
+            print(output, &text)?;
+            kept.grids.push(grid);
         }
     }
-    write(reports, &replays)?;
+    write(reports, &kept)?;
     if broken { Err(Failure::Expectation) } else { Ok(()) }
+}
+
+/// What the files beside the page are written from.
+#[derive(Default)]
+struct Kept<'s> {
+    replays: Vec<Replay<'s>>,
+    grids: Vec<GridResult>,
+}
+
+fn read<'a>(args: &'a ReplayArgs, config: Option<&Path>) -> Result<Vec<Day<'a>>, Failure> {
+    let mut days = Vec::new();
+    for path in &args.scenarios {
+        let grid = Grid::read(path, &args.set).map_err(invalid)?;
+        let mut cells = Vec::new();
+        for cell in 0..grid.cells() {
+            cells.push(grid.scenario(cell, config, &environment).map_err(invalid)?);
+        }
+        days.push(Day { path, grid, cells });
+    }
+    if days.iter().any(|day| !day.grid.axes().is_empty()) {
+        grid::check(args, &days)?;
+    }
+    Ok(days)
+}
+
+/// The replay of a scenario that is no grid.
+fn single<'s>(
+    day: &'s Day<'_>,
+    args: &ReplayArgs,
+    config: Option<&Path>,
+    trace: Option<&mut dyn Write>,
+) -> Result<Option<Replay<'s>>, Failure> {
+    let Some(scenario) = day.cells.first() else {
+        return Ok(None);
+    };
+    let seed = args.seed.unwrap_or(scenario.seed);
+    let settings = flags(&day.grid.settings(0));
+    let command = |seed| {
+        command(
+            day.path,
+            &settings,
+            (seed != scenario.seed).then_some(seed),
+            config,
+        )
+    };
+    let replay = replay(scenario, seed, args.seeds, trace, &command);
+    replay.map(Some).map_err(|error| failed(day.path, &error))
+}
+
+fn line(result: &impl Serialize) -> Result<String, Failure> {
+    let line = serde_json::to_string(result).map_err(|error| Failure::Internal(error.to_string()))?;
+    Ok(line + "\n")
 }
 
 /// The run, its control beside it, and the other seeds after them.
@@ -76,7 +152,7 @@ fn replay<'s>(
 ) -> Result<Replay<'s>, Failed> {
     let (outcome, control) = pair(scenario, seed, trace)?;
     let mut result = ReplayResult::new(scenario, seed, &outcome);
-    result.control = Some(ControlResult::new(control.as_ref().unwrap_or(&outcome)));
+    result.set_control(scenario, ControlResult::new(control.as_ref().unwrap_or(&outcome)));
     if let Some(count) = count {
         let seeds = seeds::seeds(seed, usize::try_from(count).unwrap_or(usize::MAX));
         let bar = Bar::new(u64::from(count), "all seeds", &scenario.name);
@@ -85,18 +161,10 @@ fn replay<'s>(
         samples.extend(seeds::samples(
             scenario,
             seeds.get(1..).unwrap_or_default(),
-            seeds::cores(),
+            parallel::cores(),
             &show,
         )?);
-        let promises: Vec<String> = scenario
-            .expect
-            .iter()
-            .map(|promise| promise.text().to_owned())
-            .collect();
-        let lasted = scenario
-            .trouble()
-            .map(|(from, until)| until.saturating_duration_since(from));
-        result.seeds = Some(SeedsResult::new(&promises, lasted, samples, command));
+        result.set_seeds(scenario, SeedsResult::of(scenario, samples, command));
     }
     Ok(Replay {
         scenario,
@@ -135,24 +203,39 @@ fn pair(
 }
 
 /// The files beside the page.
-fn write(reports: Reports, replays: &[Replay<'_>]) -> Result<(), Failure> {
+fn write(reports: Reports, Kept { replays, grids }: &Kept<'_>) -> Result<(), Failure> {
+    let internal = |error: &dyn std::fmt::Display| Failure::Internal(error.to_string());
     if let Some(file) = reports.html {
-        file.write(&html::page(replays))?;
+        let page = match grids.first() {
+            Some(grid) => html::grid::page(grid),
+            None => html::page(replays),
+        };
+        file.write(page.as_bytes())?;
     }
-    if let (Some(file), Some(replay)) = (reports.svg, replays.first()) {
-        file.write(&timeline::picture(replay))?;
+    if reports.svg.is_some() || reports.png.is_some() {
+        let picture = match (grids.first(), replays.first()) {
+            (Some(grid), _) => report::grid::picture(grid),
+            (None, replay) => replay.map_or(String::new(), timeline::picture),
+        };
+        if let Some(file) = reports.svg {
+            file.write(picture.as_bytes())?;
+        }
+        if let Some(file) = reports.png {
+            let png = report::png::png(&picture);
+            file.write(&png.map_err(|error| internal(&error))?)?;
+        }
     }
     if let Some(file) = reports.junit {
-        let xml = junit::xml(replays).map_err(|error| Failure::Internal(error.to_string()))?;
-        file.write(&xml)?;
+        let xml = junit::xml(replays, grids);
+        file.write(xml.map_err(|error| internal(&error))?.as_bytes())?;
     }
     Ok(())
 }
 
-/// What repeats a run.
-fn command(path: &Path, scenario: &Scenario, seed: u64, config: Option<&Path>) -> String {
-    let mut command = format!("crossbridge replay {}", path.display());
-    if seed != scenario.seed {
+/// What repeats a run. `seed` where it is not the scenario's.
+pub(super) fn command(path: &Path, settings: &str, seed: Option<u64>, config: Option<&Path>) -> String {
+    let mut command = format!("crossbridge replay {}{settings}", path.display());
+    if let Some(seed) = seed {
         let _ = write!(command, " --seed {seed}");
     }
     if let Some(config) = config {

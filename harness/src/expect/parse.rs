@@ -210,10 +210,11 @@ impl Parser<'_> {
     fn name(&mut self) -> Result<Name, ExpectError> {
         let start = self.at;
         let word = self.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
-        let path = if word == "recovery_time" {
-            "recovery_seconds".to_owned()
-        } else {
-            word
+        let path = match word.strip_prefix("seeds.recovery_time.") {
+            Some(quantile) => format!("seeds.recovery_seconds.{quantile}"),
+            None if word == "recovery_time" => "recovery_seconds".to_owned(),
+            None if word == "recovery_lasts" => "recovery_lasts_seconds".to_owned(),
+            None => word,
         };
         if !self.vocabulary.names.contains(&path) {
             self.at = start;

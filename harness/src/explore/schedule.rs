@@ -54,6 +54,7 @@ impl Schedule {
         scenario.seed = self.seed;
         scenario.duration = self.duration;
         scenario.expect.clear();
+        scenario.over_seeds.clear();
         (scenario.faults, scenario.client_faults) = (Vec::new(), Vec::new());
         for (group, &count) in scenario.clients.iter_mut().zip(&self.clients) {
             group.count = count;

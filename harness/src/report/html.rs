@@ -5,6 +5,8 @@
 //! There is no script, no font and no address in it; colours follow the reader's scheme. Everything a
 //! picture shows also stands in a table, for those who do not see it.
 
+pub mod compare;
+pub mod grid;
 mod policies;
 mod seeds;
 mod tables;
@@ -22,14 +24,7 @@ use super::verdict;
 #[must_use]
 pub fn page(replays: &[Replay<'_>]) -> String {
     let title = title(replays);
-    let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n\
-         <style>\n{}{STYLE}</style>\n</head>\n<body>\n<main>\n",
-        escape(&title),
-        include_str!("html/page.css")
-    );
+    let mut html = String::new();
     // One scenario is the page; several have a heading and a list above them.
     let level = if replays.len() == 1 { 1 } else { 2 };
     if replays.len() != 1 {
@@ -48,8 +43,19 @@ pub fn page(replays: &[Replay<'_>]) -> String {
     for (index, replay) in replays.iter().enumerate() {
         html += &article(replay, index, level);
     }
-    html.push_str("</main>\n</body>\n</html>\n");
-    html
+    document(&title, STYLE, &html)
+}
+
+/// A page around its content, which is markup.
+fn document(title: &str, style: &str, content: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n\
+         <style>\n{}{style}</style>\n</head>\n<body>\n<main>\n{content}</main>\n</body>\n</html>\n",
+        escape(title),
+        include_str!("html/page.css")
+    )
 }
 
 fn title(replays: &[Replay<'_>]) -> String {

@@ -36,6 +36,12 @@ impl Paint {
         self.style(text, Style::new().bold())
     }
 
+    /// On a coloured ground.
+    pub(crate) fn block(self, text: &str, ground: AnsiColor) -> String {
+        let ink = Some(AnsiColor::Black.into());
+        self.style(text, Style::new().bg_color(Some(ground.into())).fg_color(ink))
+    }
+
     fn style(self, text: &str, style: Style) -> String {
         if self.0 {
             format!("{style}{text}{style:#}")
@@ -114,7 +120,9 @@ pub fn page(
     let width = result
         .expectations
         .iter()
-        .map(|e| e.text.chars().count())
+        .map(|e| &e.text)
+        .chain(&result.not_judged)
+        .map(|text| text.chars().count())
         .max()
         .unwrap_or(0);
     for expectation in &result.expectations {
@@ -128,6 +136,12 @@ pub fn page(
             page,
             "  {mark} {:<width$}   observed {observed}",
             expectation.text
+        );
+    }
+    for promise in &result.not_judged {
+        let _ = writeln!(
+            page,
+            "  - {promise:<width$}   not judged: this is one seed, see --seeds"
         );
     }
     if let Some(seeds) = &result.seeds {

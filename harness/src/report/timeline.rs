@@ -14,6 +14,7 @@
 //! text; something is never drawn as nothing. All coordinates are whole numbers, worked out in whole
 //! numbers.
 
+pub(super) mod beside;
 pub(super) mod lane;
 pub(super) mod plot;
 
@@ -50,6 +51,18 @@ pub(super) fn svg(replay: &Replay<'_>, id: &str, style: Option<&str>) -> String 
     let bottom = from + (LANE + GAP) * count(lanes.len());
     let title = format!("{}: timeline", replay.scenario.name);
     let mut svg = open_svg(id, bottom + AXIS, &title, &description(replay, &lanes), style);
+    svg += &frame(replay, id, &rows, bottom);
+    for (index, lane) in lanes.iter().enumerate() {
+        svg += &lane.svg(from + (LANE + GAP) * count(index), LANE);
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// What is behind the lanes: the axis, and the faults with a row for each that has any.
+fn frame(replay: &Replay<'_>, id: &str, rows: &[(&str, Vec<Trouble<'_>>)], bottom: u64) -> String {
+    let from = GAP + ROW * count(rows.len());
+    let mut svg = String::new();
     let _ = writeln!(
         svg,
         "<defs><pattern id=\"{id}-hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\
@@ -81,10 +94,6 @@ pub(super) fn svg(replay: &Replay<'_>, id: &str, style: Option<&str>) -> String 
             );
         }
     }
-    for (index, lane) in lanes.iter().enumerate() {
-        svg += &lane.svg(from + (LANE + GAP) * count(index), LANE);
-    }
-    svg.push_str("</svg>\n");
     svg
 }
 

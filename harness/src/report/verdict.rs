@@ -64,6 +64,17 @@ fn seeds(replay: &Replay<'_>) -> Option<String> {
     let seeds = replay.result.seeds.as_ref()?;
     Some(match seeds.verdict {
         Verdict::Pass => format!("Every promise was kept under all {} seeds.", seeds.runs),
+        Verdict::Fail if seeds.failed == 0 => {
+            let broken = seeds.promises.iter().filter(|promise| !promise.held);
+            let broken: Vec<String> = broken
+                .map(|promise| format!("{} (observed {})", promise.text, observed(promise.observed)))
+                .collect();
+            format!(
+                "Over all {} seeds together a promise was broken: {}.",
+                seeds.runs,
+                broken.join("; ")
+            )
+        }
         Verdict::Fail => format!(
             "Under {} of {} seeds a promise was broken; the worst seed is {}.",
             seeds.failed, seeds.runs, seeds.worst_seed

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{AttemptCounts, CallCounts, LatencyMs, attempts, calls, latency, ratio};
 use crate::scenario::Scenario;
+use crate::tally::Series;
 use crate::world::Outcome;
 
 /// What the same seed gives without faults: the same counts as in the run.
@@ -22,6 +23,9 @@ pub struct ControlResult {
     pub goodput: Option<f64>,
     /// Latency of calls that succeeded; null without any.
     pub latency_ms: Option<LatencyMs>,
+    /// By second, for windows; not printed.
+    #[serde(skip)]
+    pub(super) series: Series,
 }
 
 impl ControlResult {
@@ -35,6 +39,7 @@ impl ControlResult {
             amplification: ratio(total.attempts, total.first_attempts),
             goodput: ratio(total.succeeded, total.offered),
             latency_ms: latency(total),
+            series: total.series.clone(),
         }
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{ExpectationResult, ReplayResult, Verdict};
+use crate::scenario::Scenario;
 
 /// What is kept of one run.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +39,7 @@ pub struct SeedsResult {
     pub runs: usize,
     /// Of these, those that broke a promise.
     pub failed: usize,
-    /// Whether every promise was kept under every seed.
+    /// Whether every promise was kept under every seed, and those about all seeds together.
     pub verdict: Verdict,
     /// How it ended; null without faults.
     pub outcomes: Option<Outcomes>,
@@ -50,6 +51,9 @@ pub struct SeedsResult {
     pub amplification: Spread,
     /// The promises, in the order of the scenario.
     pub expectations: Vec<PromiseOverSeeds>,
+    /// The promises about all seeds together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub promises: Vec<ExpectationResult>,
     /// The seed with most promises broken; then the longest recovery; then the least goodput.
     pub worst_seed: u64,
     /// What repeats it.
@@ -59,6 +63,18 @@ pub struct SeedsResult {
     /// Every run, in the order of the seeds; not printed.
     #[serde(skip)]
     pub samples: Vec<Sample>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Back within the time the faults lasted.
+    Recovered,
+    /// Back later.
+    Slow,
+    /// Not back when the run ended.
+    Never,
 }
 
 /// How many runs ended how.
@@ -131,6 +147,14 @@ impl Sample {
 }
 
 impl SeedsResult {
+    /// Of these runs of a scenario. `command` repeats one.
+    #[must_use]
+    pub fn of(scenario: &Scenario, samples: Vec<Sample>, command: impl Fn(u64) -> String) -> Self {
+        let promises = scenario.expect.iter();
+        let promises: Vec<String> = promises.map(|promise| promise.text().to_owned()).collect();
+        Self::new(&promises, scenario.trouble_lasts(), samples, command)
+    }
+
     /// The distribution of these runs. `trouble` is how long the faults lasted, `command` words the
     /// command that repeats a seed.
     #[must_use]
@@ -175,6 +199,7 @@ impl SeedsResult {
                 .enumerate()
                 .map(|(index, text)| promise(text, index, &samples))
                 .collect(),
+            promises: Vec::new(),
             worst_seed,
             worst_command: command(worst_seed),
             failing,
@@ -215,13 +240,25 @@ impl Spread {
     }
 }
 
+impl Outcome {
+    /// Of a run whose faults lasted so long.
+    #[must_use]
+    pub fn new(lasted: Duration, recovery_seconds: Option<f64>) -> Self {
+        match recovery_seconds {
+            Some(seconds) if seconds <= lasted.as_secs_f64() => Self::Recovered,
+            Some(_) => Self::Slow,
+            None => Self::Never,
+        }
+    }
+}
+
 fn outcomes(trouble: Duration, recovery: &[Option<f64>]) -> Outcomes {
     let mut outcomes = Outcomes::default();
     for seconds in recovery {
-        match seconds {
-            Some(seconds) if *seconds <= trouble.as_secs_f64() => outcomes.recovered += 1,
-            Some(_) => outcomes.slow += 1,
-            None => outcomes.never += 1,
+        match Outcome::new(trouble, *seconds) {
+            Outcome::Recovered => outcomes.recovered += 1,
+            Outcome::Slow => outcomes.slow += 1,
+            Outcome::Never => outcomes.never += 1,
         }
     }
     outcomes

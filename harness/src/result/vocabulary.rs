@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Spread;
 use crate::expect::Vocabulary;
 
 /// The numbers a scenario's promises can be about.
@@ -33,6 +34,8 @@ pub fn vocabulary(clients: &[String], dependencies: &[String], duration: Duratio
         "events",
         "virtual_seconds",
         "recovery_seconds",
+        "recovery_lasts_seconds",
+        "relapses",
         "breaker.opened",
         "breaker.most_open",
         "invariants.violations",
@@ -52,6 +55,19 @@ pub fn vocabulary(clients: &[String], dependencies: &[String], duration: Duratio
         .collect();
     let mut windowed: Vec<String> = windows.map(String::from).to_vec();
     names.extend(stopped.iter().map(|reason| format!("stopped.{reason}")));
+    names.extend(call_fields.iter().map(|field| format!("control.{field}")));
+    windowed.extend(windows.iter().map(|field| format!("control.{field}")));
+    for field in ["runs", "failed", "recovered", "slow", "never"] {
+        names.push(format!("seeds.{field}"));
+    }
+    for number in ["recovery_seconds", "goodput", "amplification"] {
+        let quantiles = Spread::default().named();
+        names.extend(
+            quantiles
+                .iter()
+                .map(|(quantile, _)| format!("seeds.{number}.{quantile}")),
+        );
+    }
     for client in clients {
         names.extend(
             call_fields

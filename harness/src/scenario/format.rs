@@ -67,6 +67,11 @@
 //! A `trace` is a text with a time a line (`4ms`, `1.5s`, or a number of seconds); empty lines and
 //! what follows a `#` do not count. Its path is relative to the scenario.
 //!
+//! # Grids
+//!
+//! A list `[100/s, 280/s]` or a range `{ from: 100/s, to: 300/s, steps: 5 }` in the place of any single
+//! value makes a scenario of each combination: see [`grid`](super::grid).
+//!
 //! # Services
 //!
 //! `services:` are dependencies that have a `path` and `calls` of their own, so that layers of

@@ -25,12 +25,16 @@ const MOST_NODES: usize = 1_000;
 /// The most calls a run may be expected to make: some hours of computing.
 const MOST_CALLS: f64 = 1e9;
 
-/// Reads a scenario. `config` replaces the policies it names.
+/// The scenario of a document that stands at `path`. `config` replaces the policies it names.
 ///
 /// # Errors
 /// Everything that is wrong with it, or with its policies, each with its place.
-pub fn load(path: &Path, config: Option<&Path>, environment: Environment<'_>) -> Result<Scenario, FileError> {
-    let document = Document::read(path)?;
+pub(super) fn resolve(
+    document: &Document,
+    path: &Path,
+    config: Option<&Path>,
+    environment: Environment<'_>,
+) -> Result<Scenario, FileError> {
     let file: ScenarioFile = document.section(&KeyPath::root(), environment)?;
     let policies = match (config, &file.config, &file.policies) {
         (Some(config), _, _) => Config::load_from(Some(config), environment, Path::new(""))?,
@@ -38,7 +42,7 @@ pub fn load(path: &Path, config: Option<&Path>, environment: Environment<'_>) ->
             let beside = path.parent().unwrap_or(Path::new("")).join(config);
             Config::load_from(Some(&beside), environment, Path::new(""))?
         }
-        (None, None, _) => Config::from_policies(&document, &KeyPath::root().key("policies"), environment)?,
+        (None, None, _) => Config::from_policies(document, &KeyPath::root().key("policies"), environment)?,
         (None, Some(_), Some(_)) => {
             let problem = Problem::new(KeyPath::root().key("policies"), "policies from two places")
                 .found("`config` and `policies`")
@@ -91,10 +95,11 @@ impl Resolver<'_> {
             self.refuse_endless(clients, duration);
         }
         let vocabulary = vocabulary(&client_names, &names, duration);
-        let mut expect = Vec::new();
+        let (mut expect, mut over_seeds) = (Vec::new(), Vec::new());
         for (index, text) in self.file.expect.iter().enumerate() {
             match Expectation::parse(text, &vocabulary) {
-                Ok(expectation) => expect.push(expectation),
+                Ok(promise) if promise.mentions("seeds.") => over_seeds.push(promise),
+                Ok(promise) => expect.push(promise),
                 Err(error) => {
                     let at = root.key("expect").index(index);
                     let problem = Problem::new(
@@ -118,6 +123,7 @@ impl Resolver<'_> {
             faults,
             client_faults,
             expect,
+            over_seeds,
         })
     }
 

@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 
 use super::objective::Objective;
-use crate::result::ReplayResult;
+use crate::result::replayed;
 use crate::scenario::Scenario;
-use crate::world::{self, RunError};
+use crate::world::RunError;
 
 /// How a setting did, over all seeds.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,8 +61,7 @@ pub(super) fn measure(
         promises: 0,
     };
     for &seed in seeds {
-        let outcome = world::run(&scenario, seed, None, &mut |_| {})?;
-        let result = ReplayResult::new(&scenario, seed, &outcome);
+        let result = replayed(&scenario, seed)?;
         offered += result.calls.offered;
         succeeded += result.calls.succeeded;
         attempts += result.attempts.total;

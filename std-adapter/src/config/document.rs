@@ -1,5 +1,7 @@
 //! A YAML file that errors can point into.
 
+mod replace;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
@@ -137,6 +139,18 @@ impl Document {
             };
         }
         Some(value)
+    }
+
+    /// Puts another value at `path`, in place of what stands there or as a new key of a mapping that is
+    /// there. Errors in it point at what it replaces.
+    ///
+    /// # Errors
+    /// The path leads through something that is not there, or is no mapping or list.
+    pub fn set(&mut self, path: &KeyPath, value: Value) -> Result<(), FileError> {
+        match replace::replace(&mut self.root, path, value) {
+            Ok(()) => Ok(()),
+            Err(problem) => Err(self.error(vec![*problem])),
+        }
     }
 
     /// The names in the mapping at `path`, in the order of the file; none where there is none.

@@ -1,6 +1,7 @@
 //! Where something stands in a document.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// The keys and indices that lead from the top of a document to a value.
 ///
@@ -11,6 +12,7 @@ use std::fmt;
 /// assert_eq!(path.to_string(), "runtime.retry.retryable_codes[1]");
 /// assert_eq!(path.name(), "retryable_codes[1]");
 /// assert_eq!(KeyPath::root().key("a.b").key("c").to_string(), "\"a.b\".c");
+/// assert_eq!("runtime.retry.retryable_codes[1]".parse(), Ok(path));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyPath(Vec<Segment>);
@@ -57,6 +59,12 @@ impl KeyPath {
         self.0.is_empty()
     }
 
+    /// Whether this leads through, or to, the other one.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
     /// The steps, from the top.
     #[must_use]
     pub fn segments(&self) -> &[Segment] {
@@ -92,6 +100,64 @@ impl<'a> FromIterator<&'a str> for KeyPath {
     }
 }
 
+/// Why a text is not a [`KeyPath`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseKeyPathError;
+
+impl fmt::Display for ParseKeyPathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "expected keys with dots between them, such as faults[0].for; a key with a dot in it in quotes",
+        )
+    }
+}
+
+impl std::error::Error for ParseKeyPathError {}
+
+impl FromStr for KeyPath {
+    type Err = ParseKeyPathError;
+
+    /// Reads what `Display` writes, the top excepted.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut segments = Vec::new();
+        let mut rest = text;
+        loop {
+            let (key, after) = first_key(rest).ok_or(ParseKeyPathError)?;
+            segments.push(Segment::Key(key));
+            rest = after;
+            while let Some(bracket) = rest.strip_prefix('[') {
+                let (index, after) = bracket.split_once(']').ok_or(ParseKeyPathError)?;
+                segments.push(Segment::Index(index.parse().map_err(|_| ParseKeyPathError)?));
+                rest = after;
+            }
+            if rest.is_empty() {
+                return Ok(Self(segments));
+            }
+            rest = rest.strip_prefix('.').ok_or(ParseKeyPathError)?;
+        }
+    }
+}
+
+/// The key a text begins with, and what follows it.
+fn first_key(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(['.', '[']).unwrap_or(text.len());
+        let (key, rest) = text.split_at_checked(end)?;
+        let plain = !key.is_empty() && !key.contains([']', '"']);
+        return plain.then(|| (key.to_owned(), rest));
+    };
+    let mut key = String::new();
+    let mut letters = quoted.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return Some((key, quoted.get(at + 1..)?)),
+            '\\' => key.push(letters.next()?.1),
+            other => key.push(other),
+        }
+    }
+    None
+}
+
 impl fmt::Display for KeyPath {
     /// Dotted; a key that could be mistaken for two is in quotes. The top is `the document`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,5 +181,31 @@ impl fmt::Display for KeyPath {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for path in [
+            KeyPath::root().key("seed"),
+            KeyPath::root().key("faults").index(0).key("for"),
+            KeyPath::root()
+                .key("a.b")
+                .index(3)
+                .index(12)
+                .key("c d")
+                .key("\"\\"),
+        ] {
+            assert_eq!(path.to_string().parse(), Ok(path));
+        }
+        for bad in [
+            "", ".", "a.", ".a", "a..b", "a[", "a[x]", "a]", "a[0]b", "\"a", "a\"b", "[0]",
+        ] {
+            assert_eq!(bad.parse::<KeyPath>(), Err(ParseKeyPathError), "{bad}");
+        }
     }
 }

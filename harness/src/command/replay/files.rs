@@ -9,7 +9,7 @@ use crate::exit::Failure;
 
 /// A file that is to be written once everything has run. It is created at once, so that a path that
 /// cannot be written is known before the work and not after it.
-pub(super) struct Report {
+pub(in crate::command) struct Report {
     path: PathBuf,
     file: File,
 }
@@ -18,6 +18,7 @@ pub(super) struct Report {
 pub(super) struct Reports {
     pub(super) html: Option<Report>,
     pub(super) svg: Option<Report>,
+    pub(super) png: Option<Report>,
     pub(super) junit: Option<Report>,
 }
 
@@ -27,23 +28,33 @@ impl Reports {
     /// # Errors
     /// One cannot be written, or one picture is asked for several scenarios.
     pub(super) fn create(args: &ReplayArgs) -> Result<Self, Failure> {
-        if args.svg.is_some() && args.scenarios.len() > 1 {
-            return Err(Failure::usage(
-                format!("--svg draws one scenario, {} are given", args.scenarios.len()),
-                "replay them one by one, or take --html, which has them all",
-            ));
+        for (flag, file) in [("--svg", &args.svg), ("--png", &args.png)] {
+            if file.is_some() && args.scenarios.len() > 1 {
+                return Err(Failure::usage(
+                    format!("{flag} draws one scenario, {} are given", args.scenarios.len()),
+                    "replay them one by one, or take --html, which has them all",
+                ));
+            }
         }
         let report = |path: &Option<PathBuf>| path.as_deref().map(Report::create).transpose();
         Ok(Self {
             html: report(&args.html)?,
             svg: report(&args.svg)?,
+            png: report(&args.png)?,
             junit: report(&args.junit)?,
         })
     }
 }
 
+impl Reports {
+    /// Whether any was asked for.
+    pub(super) const fn wanted(&self) -> bool {
+        self.html.is_some() || self.svg.is_some() || self.png.is_some() || self.junit.is_some()
+    }
+}
+
 impl Report {
-    fn create(path: &Path) -> Result<Self, Failure> {
+    pub(in crate::command) fn create(path: &Path) -> Result<Self, Failure> {
         let file = File::create(path).map_err(|error| unwritable("report", path, &error))?;
         Ok(Self {
             path: path.to_owned(),
@@ -51,8 +62,8 @@ impl Report {
         })
     }
 
-    pub(super) fn write(mut self, text: &str) -> Result<(), Failure> {
-        let written = self.file.write_all(text.as_bytes());
+    pub(in crate::command) fn write(mut self, content: &[u8]) -> Result<(), Failure> {
+        let written = self.file.write_all(content);
         written.map_err(|error| {
             let text = format!("cannot write the report {}: {error}", self.path.display());
             Failure::dependency(

@@ -1,17 +1,14 @@
 //! One scenario under many seeds, on every core.
 
 use std::collections::BTreeSet;
-use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
-use crossbridge_harness::result::{ReplayResult, Sample};
+use crossbridge_harness::result::{Sample, replayed};
 use crossbridge_harness::scenario::Scenario;
 use crossbridge_harness::stream::stream;
-use crossbridge_harness::world;
 
 use super::Failed;
+use super::parallel::in_order;
 
 /// So many seeds: `first`, then others that follow from it. They have 32 bits, because people pass them
 /// on, and none comes twice.
@@ -28,11 +25,6 @@ pub(super) fn seeds(first: u64, count: usize) -> Vec<u64> {
     seeds
 }
 
-/// Threads worth starting.
-pub(super) fn cores() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
-}
-
 /// Runs every seed and keeps the samples in their order, whichever thread ran them: the result does not
 /// depend on `threads`. `done` is told how many are finished.
 ///
@@ -44,35 +36,13 @@ pub(super) fn samples(
     threads: usize,
     done: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<Sample>, Failed> {
-    let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let found = Mutex::new(Vec::with_capacity(seeds.len()));
-    let work = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(&seed) = seeds.get(index) else { return };
-            let sample = world::run(scenario, seed, None, &mut |_| {})
-                .map(|outcome| Sample::new(&ReplayResult::new(scenario, seed, &outcome)))
-                .map_err(|error| Failed::of(format!("seed {seed}: "), error));
-            if sample.is_err() {
-                // Seeds further on need not run; those before this one are under way.
-                next.store(seeds.len(), Ordering::Relaxed);
-            }
-            // A panic elsewhere leaves the list as good as it was.
-            found
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((index, sample));
-            done(finished.fetch_add(1, Ordering::Relaxed) + 1);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..threads.clamp(1, seeds.len().max(1)) {
-            scope.spawn(work);
-        }
-    });
-    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    found.sort_by_key(|(index, _)| *index);
-    found.into_iter().map(|(_, sample)| sample).collect()
+    let finished = AtomicUsize::new(0);
+    in_order(seeds.len(), threads, &|index| {
+        let seed = seeds[index];
+        let result = replayed(scenario, seed).map_err(|error| Failed::of(format!("seed {seed}: "), error));
+        done(finished.fetch_add(1, Ordering::Relaxed) + 1);
+        Ok(Sample::new(&result?))
+    })
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ pub(super) fn section(replay: &Replay<'_>, id: &str) -> String {
     }
     html += &quantiles(seeds);
     html += &promises(seeds);
+    html += &together(seeds);
     html += &failing(seeds);
     let _ = writeln!(
         html,
@@ -166,6 +167,20 @@ fn promises(seeds: &SeedsResult) -> String {
             observed(promise.observed.min),
             observed(promise.observed.max),
         ]);
+    }
+    table.html()
+}
+
+/// Promises about all seeds.
+fn together(seeds: &SeedsResult) -> String {
+    if seeds.promises.is_empty() {
+        return String::new();
+    }
+    let columns = [words("Promise"), number("Observed"), words("Kept")];
+    let mut table = Table::new("Promises about all seeds together", columns);
+    for promise in &seeds.promises {
+        let kept = if promise.held { "✔ kept" } else { "✘ broken" };
+        table.row([promise.text.clone(), observed(promise.observed), kept.to_owned()]);
     }
     table.html()
 }

@@ -15,7 +15,7 @@ const MOST_FAULTS: usize = 100;
 
 pub(super) fn promises(replay: &Replay<'_>) -> String {
     let promises = &replay.result.expectations;
-    if promises.is_empty() {
+    if promises.is_empty() && replay.result.not_judged.is_empty() {
         return String::new();
     }
     let mut table = Table::new(
@@ -25,6 +25,10 @@ pub(super) fn promises(replay: &Replay<'_>) -> String {
     for promise in promises {
         let kept = if promise.held { "✔ kept" } else { "✘ broken" };
         table.row([promise.text.clone(), observed(promise.observed), kept.to_owned()]);
+    }
+    for promise in &replay.result.not_judged {
+        let why = "not judged: this is one seed";
+        table.row([promise.clone(), String::new(), why.to_owned()]);
     }
     table.html()
 }

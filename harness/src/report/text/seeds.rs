@@ -37,7 +37,9 @@ pub(super) fn print(page: &mut String, seeds: &SeedsResult, paint: Paint) {
     let _ = writeln!(page, "  {:<14} {line}", "amplification");
     let promises = seeds.expectations.iter();
     let width = promises
-        .map(|promise| promise.text.chars().count())
+        .map(|promise| &promise.text)
+        .chain(seeds.promises.iter().map(|promise| &promise.text))
+        .map(|text| text.chars().count())
         .max()
         .unwrap_or(0);
     for promise in &seeds.expectations {
@@ -52,6 +54,15 @@ pub(super) fn print(page: &mut String, seeds: &SeedsResult, paint: Paint) {
             "  {mark} {:<width$}   held by {} of {runs}, observed {min} to {max}",
             promise.text, promise.held
         );
+    }
+    for promise in &seeds.promises {
+        let mark = if promise.held {
+            paint.good("✔")
+        } else {
+            paint.fault("✘")
+        };
+        let observed = observed(promise.observed);
+        let _ = writeln!(page, "  {mark} {:<width$}   observed {observed}", promise.text);
     }
     let _ = writeln!(page, "  {:<14} {}", "worst", seeds.worst_command);
 }

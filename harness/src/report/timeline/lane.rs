@@ -124,6 +124,21 @@ impl Lane {
         svg
     }
 
+    /// As a line without its name, under the lanes of others.
+    pub(super) fn line(&self, y: u64, height: u64, class: &str) -> String {
+        let base = y + height;
+        let (steps, end) = (self.steps(&self.values, base, height), LEFT + PLOT);
+        format!("<path class=\"{class}\" d=\"M{LEFT},{base}{steps}H{end}\"/>\n")
+    }
+
+    /// Lanes of the same quantity fill their place by the most of all.
+    pub(super) fn share_scale(lanes: &mut [&mut Self]) {
+        let top = lanes.iter().map(|lane| lane.top).max().unwrap_or(0);
+        for lane in lanes {
+            lane.top = top;
+        }
+    }
+
     /// `V` and `H` through the columns; equal neighbours are one.
     fn steps(&self, values: &[u64], base: u64, height: u64) -> String {
         let mut steps = String::new();
