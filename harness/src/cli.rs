@@ -364,7 +364,7 @@ pub(crate) struct TuneArgs {
     #[arg(long)]
     pub(crate) seed: Option<u64>,
 
-    /// Runs of each setting, each under the next seed
+    /// Runs of each setting, under the seeds that `replay --seeds` has
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) seeds: u32,
 

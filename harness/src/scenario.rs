@@ -65,6 +65,13 @@ impl Scenario {
         Some(until.saturating_duration_since(from))
     }
 
+    /// What clients call, then what services call.
+    pub(crate) fn downstreams_mut(&mut self) -> impl Iterator<Item = &mut Downstream> {
+        let clients = self.clients.iter_mut().map(|group| &mut group.calls);
+        let services = self.nodes.iter_mut().filter_map(|node| node.downstream.as_mut());
+        clients.chain(services)
+    }
+
     /// When the first fault begins and the last one is over; `None` without faults.
     #[must_use]
     pub fn trouble(&self) -> Option<(Instant, Instant)> {

@@ -181,7 +181,7 @@ impl Counts {
                 add(&mut self.series.succeeded, now.saturating_sub(took));
                 return;
             }
-            // Nothing in a run cancels a call; if something did, it would be a failed one.
+            // Its client was restarted before it ended: to whoever made it, the call failed.
             Verdict::Cancelled => {
                 self.failed += 1;
                 return;

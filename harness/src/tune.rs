@@ -22,7 +22,7 @@
 //! |---|---|
 //! | objective | [`least amplification with goodput >= 0.99`](Objective::DEFAULT) |
 //! | keys | those that the path uses, of [`Key::varied_by_default`] |
-//! | seeds | 3, from the scenario's on |
+//! | seeds | 3, the scenario's first, then those of `replay --seeds` |
 //! | settings | at most [`MAX_SETTINGS`] in the grid |
 //!
 //! ```
@@ -181,7 +181,8 @@ impl Search<'_> {
     fn scenario_with(&self, setting: &[u64]) -> Option<Scenario> {
         let mut scenario = self.scenario.clone();
         let mut accepted = true;
-        for downstream in downstreams(&mut scenario).filter(|downstream| downstream.path == self.path) {
+        let ours = |downstream: &&mut Downstream| downstream.path == self.path;
+        for downstream in scenario.downstreams_mut().filter(ours) {
             for (axis, &value) in self.axes.iter().zip(setting) {
                 axis.key.set(&mut downstream.guard, value);
             }
@@ -230,15 +231,6 @@ pub fn paths(scenario: &Scenario) -> Vec<String> {
         }
     }
     paths
-}
-
-fn downstreams(scenario: &mut Scenario) -> impl Iterator<Item = &mut Downstream> {
-    let clients = scenario.clients.iter_mut().map(|group| &mut group.calls);
-    let services = scenario
-        .nodes
-        .iter_mut()
-        .filter_map(|node| node.downstream.as_mut());
-    clients.chain(services)
 }
 
 /// Everything that was run.

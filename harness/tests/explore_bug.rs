@@ -1,5 +1,7 @@
-//! The explorer finds a bug that is really there: `cargo test -p crossbridge-harness --features
-//! planted-bug --test explore_bug`.
+//! The explorer finds a bug that is really there: `RUSTFLAGS="--cfg planted_bug" cargo test -p
+//! crossbridge-harness --test explore_bug`.
+
+#![cfg(planted_bug)]
 
 mod support;
 

@@ -12,7 +12,7 @@ use std::fs;
 use crossbridge_harness::result::{DependencyCounts, ReplayResult, Verdict};
 use crossbridge_harness::scenario::Scenario;
 
-use scenario::{fixture, load, run, text};
+use scenario::{fixture, load, run, text, with};
 
 /// Seeds every promise is kept for, besides the one of its file.
 const SEEDS: u64 = 20;
@@ -130,6 +130,40 @@ fn the_policy_makes_the_difference() {
                 assert_eq!(result.verdict, Verdict::Fail, "{}, seed {seed}", scenario.name);
             }
         }
+    }
+}
+
+/// Days that `crossbridge explore` found and made small: earlier policies came through their own day, and
+/// not through these.
+#[test]
+fn the_policies_come_back_from_other_days() {
+    for (incident, now, earlier, day, promise) in [
+        (
+            "2015-aws-dynamodb-membership",
+            "bulkhead: questions, attempt_timeout: 45s",
+            "attempt_timeout: 15s",
+            "{ at: 64871ms, for: 78ms, on: storage, kind: burst, calls: 2 }",
+            "goodput(250s..280s) >= 0.9",
+        ),
+        (
+            "2018-duo-request-queue",
+            "attempt_timeout: 5s",
+            "attempt_timeout: none",
+            "{ at: 47729ms, for: 2218ms, on: db, kind: drop_answer }",
+            "goodput(250s..280s) >= 0.9",
+        ),
+    ] {
+        let text = text(&format!("incidents/{incident}/with-our-policy.yml"));
+        let verdict = |text: &str| {
+            let (world, _) = text.split_once("\nfaults:\n").expect("it has faults");
+            let (head, duration) = world.split_once("\nduration: ").expect("it has an end");
+            let (_, rest) = duration.split_once('\n').expect("more lines");
+            let day = format!("{head}\nduration: 300s\n{rest}\nfaults:\n  - {day}\nexpect:\n  - {promise}\n");
+            let scenario = load(&day);
+            run(&scenario, scenario.seed).verdict
+        };
+        assert_eq!(verdict(&text), Verdict::Pass, "{incident}");
+        assert_eq!(verdict(&with(&text, now, earlier)), Verdict::Fail, "{incident}");
     }
 }
 

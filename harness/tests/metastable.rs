@@ -1,7 +1,8 @@
 //! A retry storm that outlives its trigger, and what ends it: Bronson, Aghayev, Charapko and Zhu,
-//! *Metastable Failures in Distributed Systems*, HotOS 2021, section 2.
+//! *Metastable Failures in Distributed Systems*, HotOS 2021, section 2; and Huang and others,
+//! *Metastable Failures in the Wild*, OSDI 2022.
 //!
-//! The scenarios in `fixtures/scenarios/metastable` are the story; these tests are where it turns.
+//! The scenarios in `fixtures/scenarios/metastable` and `metastable-osdi22` are the story; these tests are where it turns.
 
 mod support;
 
@@ -10,7 +11,7 @@ mod scenario;
 
 use std::fs;
 
-use scenario::{replay, text, with};
+use scenario::{load, replay, run, text, with};
 use support::{crossbridge, fixture, json};
 
 /// Requests a second the database can serve.
@@ -40,17 +41,17 @@ fn recovers(text: &str) -> bool {
     succeeded * 10 >= offered * 9
 }
 
-/// Every scenario keeps its promises, and its numbers do not change unnoticed.
-#[test]
-fn the_story_is_told_as_it_was() {
-    let folder = fs::read_dir(fixture("scenarios/metastable")).expect("the scenarios are there");
-    let mut names: Vec<String> = folder
+/// Every scenario of a folder keeps its promises; a line of numbers for each.
+fn told(folder: &str) -> String {
+    let files = fs::read_dir(fixture(&format!("scenarios/{folder}"))).expect("the scenarios are there");
+    let mut names: Vec<String> = files
         .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
         .collect();
     names.sort();
+    assert!(names.len() >= 4, "{names:?}");
     let mut told = String::new();
     for name in &names {
-        let path = format!("fixtures/scenarios/metastable/{name}");
+        let path = format!("fixtures/scenarios/{folder}/{name}");
         let run = crossbridge(["replay", &path, "--format", "json"]);
         let result = json(&run.stdout);
         assert!(run.status.success(), "{name}: {}", result["expectations"]);
@@ -65,8 +66,36 @@ fn the_story_is_told_as_it_was() {
             result["trace_sha256"].as_str().expect("a hash"),
         );
     }
-    assert!(names.len() >= 12, "{names:?}");
-    insta::assert_snapshot!(told);
+    told
+}
+
+/// Its numbers do not change unnoticed.
+#[test]
+fn the_story_is_told_as_it_was() {
+    insta::assert_snapshot!(told("metastable"));
+}
+
+/// Five attempts a call, and a database that is slow for a while: Huang and others, *Metastable Failures
+/// in the Wild*, OSDI 2022.
+#[test]
+fn the_experiment_of_2022_is_told_as_it_was() {
+    insta::assert_snapshot!(told("metastable-osdi22"));
+}
+
+/// Where it turns, of ten seeds: the published points lie close to it.
+#[test]
+fn the_experiment_of_2022_turns_where_it_was_published() {
+    for (name, overloads) in [
+        ("as-it-was", 10),
+        ("weaker-trigger", 0),
+        ("shorter-trigger", 0),
+        ("lower-load", 0),
+    ] {
+        let text = without_promises(&text(&format!("metastable-osdi22/{name}.yml")));
+        let scenario = load(&with(&text, "duration: 120s", "duration: 60s"));
+        let never = (1..=10).filter(|&seed| run(&scenario, seed).recovery_seconds.is_none());
+        assert_eq!(never.count(), overloads, "{name}");
+    }
 }
 
 /// Two attempts a call: above half of its capacity the database never catches up.

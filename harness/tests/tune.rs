@@ -103,6 +103,39 @@ fn the_yaml_of_the_best_does_what_was_measured() {
     assert!(kept(&found["best"]) > kept(&found["now"]));
 }
 
+/// The setting in force under several seeds, run again by the command that is printed.
+#[test]
+fn a_row_is_repeated_by_a_replay() {
+    let folder = folder();
+    fs::write(folder.path().join("small.yml"), SCENARIO).expect("written");
+    let search = "tune small.yml --seeds 3 --seed 9 --vary retry.max_attempts=3 --format json";
+    let found = json(&crossbridge_in(folder.path(), search.split(' ')).stdout);
+    let repeat = found["repeat"].as_str().expect("a command");
+    assert_eq!(repeat, "crossbridge replay small.yml --seeds 3 --seed 9");
+    let args = repeat.split(' ').skip(1).chain(["--format", "json"]);
+    let replayed = json(&crossbridge_in(folder.path(), args).stdout);
+    // Every seed breaks a promise, so that the result names them all.
+    let seeds: Vec<&Value> = replayed["seeds"]["failing"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|run| &run["seed"])
+        .collect();
+    assert_eq!(
+        found["seeds"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .collect::<Vec<_>>(),
+        seeds
+    );
+    // The worst of them, as `tune` counts.
+    assert_eq!(
+        replayed["seeds"]["recovery_seconds"]["max"],
+        found["now"]["recovery_seconds"]
+    );
+}
+
 /// Nothing on the frontier is beaten by anything else on it, and the best under no condition is on it.
 #[test]
 fn the_frontier_is_one() {

@@ -17,7 +17,7 @@
 //! share their memory. It is unpacked where a phase is left or a window changes; a closed
 //! circuit admits a call and counts a quick success without a look at it.
 
-#[cfg(feature = "planted-bug")]
+#[cfg(planted_bug)]
 mod planted;
 
 use core::fmt;
@@ -285,7 +285,7 @@ impl<const ANNEX: usize> Circuit<ANNEX> {
         }
         self.handle_timeout(rules, now);
         if permit.generation() != self.head.generation {
-            #[cfg(feature = "planted-bug")]
+            #[cfg(planted_bug)]
             self.decide_by_a_stale_result(rules, now, settled);
             return;
         }

@@ -4,7 +4,7 @@ pub(super) mod bar;
 pub(super) mod files;
 mod grid;
 mod parallel;
-mod seeds;
+pub(super) mod seeds;
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};

@@ -19,6 +19,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 use super::check::table::Table;
+use super::replay::seeds::seeds;
 use super::{environment, invalid, print};
 use crate::cli::TuneArgs;
 use crate::exit::Failure;
@@ -41,9 +42,7 @@ pub(crate) fn run(
         path: &path,
         axes,
         objective: &objective,
-        seeds: (0..u64::from(args.seeds))
-            .map(|n| first.wrapping_add(n))
-            .collect(),
+        seeds: seeds(first, args.seeds as usize),
         threads: args.jobs.map_or_else(
             || thread::available_parallelism().map_or(1, usize::from),
             |jobs| jobs as usize,
@@ -55,10 +54,11 @@ pub(crate) fn run(
     let yaml = guard_with(&scenario, &path, &found.keys, &found.best.setting)
         .map(|guard| fragment(&path, &guard, &found.keys))
         .unwrap_or_default();
+    let repeat = command(args, config);
     let text = if json {
-        object(&search, &found, &yaml)
+        object(&search, &found, &yaml, &repeat)
     } else {
-        page(&search, &found, &yaml)
+        page(&search, &found, &yaml, &repeat)
     };
     print(output, &text)?;
     if found.best.measured.meets_the_conditions() {
@@ -144,7 +144,23 @@ fn failed(args: &TuneArgs, error: TuneError) -> Failure {
     }
 }
 
-fn page(search: &Search<'_>, found: &Found, yaml: &str) -> String {
+/// What runs the setting in force again, under the same seeds.
+fn command(args: &TuneArgs, config: Option<&Path>) -> String {
+    let mut command = format!(
+        "crossbridge replay {} --seeds {}",
+        args.scenario.display(),
+        args.seeds
+    );
+    if let Some(seed) = args.seed {
+        let _ = write!(command, " --seed {seed}");
+    }
+    if let Some(config) = config {
+        let _ = write!(command, " --config {}", config.display());
+    }
+    command
+}
+
+fn page(search: &Search<'_>, found: &Found, yaml: &str, repeat: &str) -> String {
     let mut out = String::new();
     // Writing to a `String` does not fail.
     let _ = writeln!(out, "{}: {}", search.scenario.name, search.objective.text());
@@ -190,6 +206,11 @@ fn page(search: &Search<'_>, found: &Found, yaml: &str) -> String {
     for line in yaml.lines() {
         let _ = writeln!(out, "  {line}");
     }
+    let _ = writeln!(out, "\nrepeat  {repeat}");
+    let _ = writeln!(
+        out,
+        "        is `now`; with the values of another row in the policies, it is that row"
+    );
     out
 }
 
@@ -212,7 +233,7 @@ fn numbers(measured: &Measured) -> [String; 5] {
     ]
 }
 
-fn object(search: &Search<'_>, found: &Found, yaml: &str) -> String {
+fn object(search: &Search<'_>, found: &Found, yaml: &str, repeat: &str) -> String {
     let trial = |trial: &Trial| {
         let values: Map<String, Value> = found
             .keys
@@ -245,6 +266,7 @@ fn object(search: &Search<'_>, found: &Found, yaml: &str) -> String {
         "best": trial(&found.best),
         "frontier": found.frontier.iter().map(trial).collect::<Vec<_>>(),
         "yaml": yaml,
+        "repeat": repeat,
     });
     format!("{object}\n")
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crossbridge_core::draw::{SplitMix64, inclusive};
+use crossbridge_core::time::nanos;
 use crossbridge_core::{FaultKind, Quota};
 
-use super::plan::{LONGEST_HINT, Plan};
+use super::plan::{LONGEST_HINT, Plan, between_calls};
 use super::schedule::{Effect, Schedule, Trouble};
 use crate::scenario::format::FaultKindFile as Kind;
-use crate::scenario::{ClientEffect, ErrorAnswer, ErrorCode, FaultEffect, Scenario, Which};
+use crate::scenario::{ClientEffect, ClientGroup, ErrorAnswer, ErrorCode, FaultEffect, Scenario, Which};
 use crate::stream::stream;
 
 /// Every kind there is.
@@ -36,8 +37,11 @@ const KINDS: [Kind; 17] = [
 const MOST_FAULTS: u64 = 6;
 /// The shortest fault, in milliseconds.
 const SHORTEST: u64 = 100;
-/// A burst adds at most so many calls in all: it is to disturb a run, not to be one.
+/// A burst adds at most so many calls in all, and no more than its clients make in the storm anyway: it
+/// is to disturb a run, not to be one.
 const MOST_BURST: u64 = 10_000;
+/// The most calls that one client adds.
+const MOST_BURST_EACH: u64 = 200;
 
 /// The run of this seed.
 pub(super) fn draw(scenario: &Scenario, plan: &Plan, seed: u64) -> Schedule {
@@ -96,7 +100,7 @@ impl Dice {
                 lasts,
                 name: group.name.clone(),
                 on,
-                effect: Effect::Client(self.client_effect(kind, group.count)?),
+                effect: Effect::Client(self.client_effect(kind, most_burst(scenario, plan, group))?),
             });
         }
         let on = self.one_of(&(0..scenario.nodes.len()).collect::<Vec<_>>())?;
@@ -182,12 +186,9 @@ impl Dice {
         })
     }
 
-    fn client_effect(&mut self, kind: Kind, count: u32) -> Option<ClientEffect> {
+    fn client_effect(&mut self, kind: Kind, most_burst: u32) -> Option<ClientEffect> {
         Some(match kind {
-            Kind::Burst => {
-                let most = (MOST_BURST / u64::from(count.max(1))).clamp(1, 200);
-                ClientEffect::Burst(self.small(1, u32::try_from(most).unwrap_or(1)))
-            }
+            Kind::Burst => ClientEffect::Burst(self.small(1, most_burst)),
             Kind::Restart => ClientEffect::Restart {
                 snapshot: self.coin(),
             },
@@ -213,6 +214,15 @@ impl Dice {
             | Kind::Partition => return None,
         })
     }
+}
+
+/// The most calls that each client of a group adds at once.
+fn most_burst(scenario: &Scenario, plan: &Plan, group: &ClientGroup) -> u32 {
+    let own = nanos(plan.storm) / nanos(between_calls(group, scenario.duration)).max(1);
+    let most = own
+        .min(MOST_BURST / u64::from(group.count.max(1)))
+        .clamp(1, MOST_BURST_EACH);
+    u32::try_from(most).unwrap_or(1)
 }
 
 fn sqlstate(state: &str) -> FaultKind {

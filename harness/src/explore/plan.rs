@@ -23,7 +23,8 @@ use crate::scenario::{Arrivals, ClientGroup, Scenario};
 /// | calls from before are in the way | the longest call: `deadline`, or all attempts and delays |
 ///
 /// A scenario that recovers more slowly than that has something else in it that waits: a queue without
-/// bound, most often.
+/// bound, most often. Where that alone outlasts the bound, with one attempt a call and no other policy,
+/// the run is excused: no policy is to blame for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// Before the first fault.
@@ -51,7 +52,7 @@ const ENOUGH_CALLS: f64 = 100.0;
 /// The longest hint that is drawn.
 pub(super) const LONGEST_HINT: Duration = Duration::from_secs(5);
 /// An attempt that nothing bounds is expected to take this long at most.
-const UNBOUNDED: Duration = Duration::from_secs(60);
+pub(super) const UNBOUNDED: Duration = Duration::from_secs(60);
 /// No part is longer than this, whatever the policies say.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
@@ -137,7 +138,7 @@ fn longest_call(guard: &GuardConfig) -> Duration {
 }
 
 /// The mean time between two calls of a client.
-fn between_calls(group: &ClientGroup, duration: Duration) -> Duration {
+pub(super) fn between_calls(group: &ClientGroup, duration: Duration) -> Duration {
     match group.arrivals {
         Arrivals::Closed { think } => Duration::from_nanos(think).saturating_add(Duration::from_secs(1)),
         Arrivals::Every(_) | Arrivals::Poisson(_) | Arrivals::Burst { .. } | Arrivals::Trace(_) => {

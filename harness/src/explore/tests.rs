@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::sync::{Condvar, Mutex};
 
 use super::plan::Plan;
-use super::{Schedule, draw};
-use crate::scenario::{self, Scenario};
+use super::schedule::Effect;
+use super::{Options, Schedule, draw, explore, in_order};
+use crate::scenario::{self, ClientEffect, Scenario};
 
 const BASE: &str = "\
 scenario: base
@@ -78,6 +80,80 @@ fn faults_are_over_when_the_storm_is() {
             assert!(fault.at >= 5_000 && fault.at + fault.lasts <= storm, "{fault}");
         }
     }
+}
+
+/// Run 0 ends only after all others, and still comes first.
+#[test]
+fn results_are_in_the_order_of_runs() {
+    let ended = Mutex::new(Vec::new());
+    let others_are_done = Condvar::new();
+    let results = in_order(6, 2, &|_| {}, |run| {
+        let mut ended = ended.lock().expect("nobody panicked");
+        if run == 0 {
+            ended = others_are_done
+                .wait_while(ended, |ended| ended.len() < 5)
+                .expect("nobody panicked");
+        }
+        ended.push(run);
+        others_are_done.notify_all();
+        run
+    });
+    assert_eq!(ended.into_inner().expect("nobody panicked"), [1, 2, 3, 4, 5, 0]);
+    assert_eq!(results, [0, 1, 2, 3, 4, 5]);
+}
+
+/// Nine tenths of the capacity are in use and nobody retries: what piles up is gone late, and no policy is
+/// to blame. With retries the same never ends, and that is found.
+#[test]
+fn a_queue_that_alone_outlasts_the_bound_is_excused() {
+    let busy = |retry: &str| {
+        let text = BASE
+            .replace(
+                "servers: 8, service_time: { constant: 5ms }",
+                "servers: 4, service_time: { constant: 100ms }",
+            )
+            .replace(
+                "calls: front, arrivals: { poisson: 5/s }",
+                "calls: \"data: base\", arrivals: { poisson: 12/s }",
+            )
+            .replace("store: { ", &format!("store: {{ retry: {retry}, "));
+        let (before, after) = text.split_once("services:").expect("a service");
+        let (_, clients) = after.split_once("clients:").expect("clients");
+        let options = Options {
+            seed: 1,
+            runs: 8,
+            threads: 2,
+        };
+        explore(&load(&format!("{before}clients:{clients}")), options, &|_| {})
+    };
+    let once = busy("never");
+    assert_eq!(once.failures.len(), 0, "{once:?}");
+    assert!(once.excused > 0 && once.passed > 0, "{once:?}");
+    assert_eq!(once.passed + once.excused, 8);
+    let again = busy("standard");
+    assert_eq!(
+        again.failures.first().map(|found| found.rule),
+        Some("recovery"),
+        "{again:?}"
+    );
+}
+
+/// Three clients that call five times a second, in a storm of thirty seconds.
+#[test]
+fn a_burst_is_at_most_what_the_clients_do_anyway() {
+    let most = |rate: &str| {
+        let base = load(&BASE.replace("5/s", rate));
+        let bursts = (0..600).flat_map(|seed| drawn(&base, seed).faults);
+        bursts
+            .filter_map(|fault| match fault.effect {
+                Effect::Client(ClientEffect::Burst(calls)) => Some(calls),
+                Effect::Client(_) | Effect::Node(..) => None,
+            })
+            .max()
+            .expect("there are bursts")
+    };
+    assert!((100..=150).contains(&most("5/s")), "{}", most("5/s"));
+    assert_eq!(most("0.02/s"), 1);
 }
 
 #[test]

@@ -43,6 +43,13 @@ pub fn page(exploration: &Exploration, command: impl Fn(u64) -> String, paint: P
             exploration.unfinished
         );
     }
+    if exploration.excused > 0 {
+        let _ = writeln!(
+            page,
+            "{} runs excused: with one attempt a call and no other policy they are not back in time either\n",
+            exploration.excused
+        );
+    }
     let verdict = if exploration.failures.is_empty() {
         paint.good("PASS")
     } else {

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use crossbridge_core::{BreakerConfig, GuardConfig, RetryPolicy};
 use serde::Serialize;
 
 use super::draw;
-use super::plan::Plan;
+use super::plan::{Plan, UNBOUNDED};
 use super::schedule::Schedule;
 use crate::invariants::{Rule, Violation};
 use crate::scenario::Scenario;
@@ -43,6 +44,18 @@ pub struct Shortfall {
     pub goodput: f64,
     /// What it should be at least.
     pub demanded: f64,
+}
+
+/// How a run is judged.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Judged {
+    /// Everything held.
+    Held,
+    /// A rule did not.
+    Broken(Failure),
+    /// Goodput did not come back in time, and would not have with one attempt a call and no other
+    /// policy either: what the faults left behind outlasts the bound.
+    Excused,
 }
 
 /// Runs schedules of one scenario.
@@ -93,17 +106,17 @@ impl<'s> Trials<'s> {
         draw::draw(self.base, &self.plan, seed)
     }
 
-    /// The first rule that does not hold, invariants first.
-    pub(super) fn try_all(&self, schedule: &Schedule) -> Result<Option<Failure>, RunError> {
+    /// By the first rule that does not hold, invariants first.
+    pub(super) fn try_all(&self, schedule: &Schedule) -> Result<Judged, RunError> {
         let scenario = schedule.scenario(self.base);
         let outcome = world::run_checked(&scenario, schedule.seed)?;
         if let Some(failure) = broken(&outcome, None) {
-            return Ok(Some(failure));
+            return Ok(Judged::Broken(failure));
         }
         if let Some(failure) = another_trace(&scenario, &outcome)? {
-            return Ok(Some(failure));
+            return Ok(Judged::Broken(failure));
         }
-        self.shortfall(schedule, &outcome)
+        self.recovery(schedule, &outcome)
     }
 
     /// Whether this rule does not hold.
@@ -113,34 +126,86 @@ impl<'s> Trials<'s> {
         match flaw {
             Flaw::Invariant(Rule::SameTrace) => another_trace(&scenario, &outcome),
             Flaw::Invariant(rule) => Ok(broken(&outcome, Some(rule))),
-            Flaw::Recovery => self.shortfall(schedule, &outcome),
+            Flaw::Recovery => Ok(match self.recovery(schedule, &outcome)? {
+                Judged::Broken(failure) => Some(failure),
+                Judged::Held | Judged::Excused => None,
+            }),
         }
     }
 
-    fn shortfall(&self, schedule: &Schedule, outcome: &Outcome) -> Result<Option<Failure>, RunError> {
-        let window = self.plan.window();
+    fn recovery(&self, schedule: &Schedule, outcome: &Outcome) -> Result<Judged, RunError> {
+        let (from, to) = self.plan.window();
         // Nobody called: there is nothing to come back.
-        let Some(goodput) = goodput(outcome, window).filter(|&goodput| goodput < SHARE) else {
-            return Ok(None);
+        let Some(goodput) = goodput(outcome, (from, to)).filter(|&goodput| goodput < SHARE) else {
+            return Ok(Judged::Held);
         };
-        let mut calm = schedule.clone();
-        calm.faults.clear();
-        let calm = world::run(&calm.scenario(self.base), schedule.seed, None, &mut |_| {})?;
-        let level = self::goodput(&calm, window).unwrap_or(0.0);
-        // To three decimals, downwards, as it is written into a file.
-        let demanded = libm::floor(SHARE * level * 1e3) / 1e3;
-        // Equal is within a billionth, as in promises.
-        Ok((demanded - goodput > 1e-9).then_some(Failure {
+        let demanded = self.demanded(schedule, |scenario| scenario)?;
+        if is_back(goodput, demanded) {
+            return Ok(Judged::Held);
+        }
+        let bare = world::run(
+            &bare(schedule.scenario(self.base)),
+            schedule.seed,
+            None,
+            &mut |_| {},
+        )?;
+        if let Some(bare) = self::goodput(&bare, (from, to))
+            && !is_back(bare, self.demanded(schedule, self::bare)?)
+        {
+            return Ok(Judged::Excused);
+        }
+        Ok(Judged::Broken(Failure {
             flaw: Flaw::Recovery,
             violation: None,
             shortfall: Some(Shortfall {
-                from: window.0,
-                to: window.1,
+                from,
+                to,
                 goodput,
                 demanded,
             }),
         }))
     }
+
+    /// The share of the goodput without faults that has to come back.
+    fn demanded(&self, schedule: &Schedule, change: fn(Scenario) -> Scenario) -> Result<f64, RunError> {
+        let mut calm = schedule.clone();
+        calm.faults.clear();
+        let calm = world::run(
+            &change(calm.scenario(self.base)),
+            schedule.seed,
+            None,
+            &mut |_| {},
+        )?;
+        let level = goodput(&calm, self.plan.window()).unwrap_or(0.0);
+        // To three decimals, downwards, as it is written into a file.
+        Ok(libm::floor(SHARE * level * 1e3) / 1e3)
+    }
+}
+
+/// Equal is within a billionth, as in promises.
+fn is_back(goodput: f64, demanded: f64) -> bool {
+    demanded - goodput <= 1e-9
+}
+
+/// The same with one attempt a call, no other policy, and nobody who waits for ever.
+fn bare(mut scenario: Scenario) -> Scenario {
+    for downstream in scenario.downstreams_mut() {
+        let GuardConfig {
+            deadline,
+            attempt_timeout,
+            idempotent,
+            ..
+        } = downstream.guard;
+        downstream.guard = GuardConfig {
+            retry: RetryPolicy::NEVER,
+            breaker: BreakerConfig::DISABLED,
+            deadline,
+            attempt_timeout: Some(attempt_timeout.unwrap_or(UNBOUNDED)),
+            idempotent,
+            ..GuardConfig::DEFAULT
+        };
+    }
+    scenario
 }
 
 /// The first violation of this rule, or of any.

@@ -1,5 +1,6 @@
 //! What a circuit admits, and what closes it.
 
+use crossbridge_core::FaultKind;
 use crossbridge_core::breaker::{BreakerConfig, BreakerMode, BreakerState};
 use crossbridge_core::time::nanos;
 
@@ -90,10 +91,8 @@ impl CircuitBook {
             started: now,
             succeeded: None,
         });
-        // A probe without a result for so long has failed, and its place is free.
-        let patience = nanos(self.config.probe_timeout);
-        let out = |probe: &&Probe| probe.succeeded.is_none() && now - probe.started < patience;
-        let (out, all) = (self.probes.iter().filter(out).count(), self.probes.len());
+        let out = self.probes.iter().filter(|probe| self.is_out(probe, now)).count();
+        let all = self.probes.len();
         let (most_out, most) = (self.config.half_open_concurrent, self.config.half_open_calls);
         if out > usize::from(most_out) {
             doubts.push((
@@ -107,10 +106,25 @@ impl CircuitBook {
         doubts
     }
 
-    pub(super) fn on_end(&mut self, call: u64, number: u32, succeeded: bool) {
-        let ours = |probe: &&mut Probe| probe.call == call && probe.number == number;
-        if let Some(probe) = self.probes.iter_mut().find(ours) {
-            probe.succeeded = Some(succeeded);
+    pub(super) fn on_end(&mut self, call: u64, number: u32, fault: Option<FaultKind>, now: u64) {
+        let ours = |probe: &Probe| probe.call == call && probe.number == number;
+        let Some(place) = self.probes.iter().position(ours) else {
+            return;
+        };
+        let out = self
+            .probes
+            .get(place)
+            .is_some_and(|probe| self.is_out(probe, now));
+        if out && fault.is_some_and(|fault| !fault.blames_server()) {
+            // The request was wrong, which says nothing about the server: another may ask instead.
+            self.probes.remove(place);
+        } else if let Some(probe) = self.probes.get_mut(place) {
+            probe.succeeded = Some(fault.is_none());
         }
+    }
+
+    /// Whether a probe has its place: one without a result for so long has failed.
+    fn is_out(&self, probe: &Probe, now: u64) -> bool {
+        probe.succeeded.is_none() && now.saturating_sub(probe.started) < nanos(self.config.probe_timeout)
     }
 }

@@ -86,7 +86,7 @@ impl GuardBook {
         match *seen.event {
             Event::AttemptStarted { number } => self.on_start(seen.call, number, now, &mut doubts),
             Event::AttemptEnded { number, fault, .. } => {
-                self.on_attempt_end(seen.call, number, fault, &mut doubts);
+                self.on_attempt_end(seen.call, (number, fault), now, &mut doubts);
             }
             Event::RetryScheduled { number, at, fault } => {
                 let delay = nanos(at.saturating_duration_since(seen.local));
@@ -119,10 +119,16 @@ impl GuardBook {
         doubts.extend(self.circuit.on_start(call, number, now));
     }
 
-    fn on_attempt_end(&mut self, call: u64, number: u32, fault: Option<FaultKind>, doubts: &mut Doubts) {
+    fn on_attempt_end(
+        &mut self,
+        call: u64,
+        (number, fault): (u32, Option<FaultKind>),
+        now: u64,
+        doubts: &mut Doubts,
+    ) {
         let (paid, wrong) = self.calls.settle(call, number);
         doubts.extend(wrong.map(|found| (Rule::Accounting, found)));
-        self.circuit.on_end(call, number, fault.is_none());
+        self.circuit.on_end(call, number, fault, now);
         if fault.is_none() {
             self.tokens.on_success(number, paid);
         }

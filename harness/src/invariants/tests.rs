@@ -168,6 +168,21 @@ fn circuit() {
     let anew = [(9, 1, start(1)), (30_009, 2, start(1)), (60_009, 3, start(1))];
     assert_eq!(after(&anew), []);
 
+    // A probe whose request was wrong says nothing, and another may take its place; not so one that
+    // failed, nor one that is told after its time.
+    let third = |fault, told| {
+        after(&[
+            (9, 1, start(1)),
+            (told, 1, end(1, Some(fault))),
+            (told, 2, start(1)),
+            (told, 2, end(1, FAILED)),
+            (told, 3, start(1)),
+        ])
+    };
+    assert_eq!(third(FaultKind::Permanent, 10), []);
+    assert_eq!(third(FaultKind::Transient, 10), [Rule::Probes]);
+    assert_eq!(third(FaultKind::Permanent, 30_009), [Rule::Probes]);
+
     // The result of a call from before it opened is nobody's probe.
     let stale = [
         (0, 1, start(1)),

@@ -1,4 +1,4 @@
-//! A deliberate bug, for the tests of the harness's explorer alone: the feature `planted-bug`.
+//! A deliberate bug, for the tests of the harness's explorer alone: `--cfg planted_bug`.
 
 use super::{BreakerRules, Circuit, HalfOpen, Instant, Phase, Settled};
 

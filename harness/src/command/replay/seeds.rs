@@ -12,7 +12,7 @@ use super::parallel::in_order;
 
 /// So many seeds: `first`, then others that follow from it. They have 32 bits, because people pass them
 /// on, and none comes twice.
-pub(super) fn seeds(first: u64, count: usize) -> Vec<u64> {
+pub(in crate::command) fn seeds(first: u64, count: usize) -> Vec<u64> {
     let mut draws = stream(first, "replay", 0, "seeds");
     let mut used = BTreeSet::from([first]);
     let mut seeds = vec![first];
