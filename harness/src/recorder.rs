@@ -7,7 +7,7 @@ use crossbridge_core::{Event, Instant, Observer, Verdict};
 
 use crate::invariants::{Findings, Invariants, Seen};
 use crate::tally::{Change, Counts, Gauge, Moment, falls_ill, opens, second};
-use crate::trace::{Record, Trace, What};
+use crate::trace::{Trace, What};
 use crate::uses::Uses;
 
 /// What a run is watched by. Shared by all guards of the run, hence the cells.
@@ -52,7 +52,7 @@ pub struct Ledger {
 pub struct Tap<'r, 'w> {
     pub(crate) recorder: &'r Recorder<'w>,
     pub(crate) actor: u32,
-    pub(crate) group: usize,
+    pub(crate) group: u32,
 }
 
 /// The report stays readable, and memory bounded, however restless the run is.
@@ -104,12 +104,9 @@ impl<'w> Recorder<'w> {
         if let Some(counts) = ledger.groups.get_mut(group) {
             counts.on_offered(now);
         }
-        self.trace.borrow_mut().push(&Record {
-            at: now,
-            actor,
-            call: self.call.get(),
-            what: What::Offered,
-        });
+        self.trace
+            .borrow_mut()
+            .push(now, actor, self.call.get(), What::Offered);
         if let Some(invariants) = &self.invariants {
             invariants.borrow_mut().on_offered();
         }
@@ -131,23 +128,30 @@ impl<'w> Recorder<'w> {
 impl Observer for Tap<'_, '_> {
     fn on_event(&self, local: Instant, event: &Event) {
         let (call, now) = (self.recorder.call.get(), self.recorder.now.get());
-        let mut event = *event;
-        if let Event::CallEnded { took, .. } = &mut event {
-            *took = now.saturating_duration_since(self.recorder.began.get());
-        }
-        let record = Record {
-            at: now,
-            actor: self.actor,
-            call,
-            what: What::Guard(event),
+        let took = now.saturating_duration_since(self.recorder.began.get());
+        let by_the_world;
+        let event = if let Event::CallEnded {
+            verdict,
+            attempts,
+            took: local,
+        } = *event
+            && local != took
+        {
+            by_the_world = Event::CallEnded {
+                verdict,
+                attempts,
+                took,
+            };
+            &by_the_world
+        } else {
+            event
         };
-        self.recorder.trace.borrow_mut().push(&record);
-        self.recorder
-            .ledger
-            .borrow_mut()
-            .on_event(now, self.group, &event);
+        let what = What::Guard(event);
+        self.recorder.trace.borrow_mut().push(now, self.actor, call, what);
+        let group = usize::try_from(self.group).unwrap_or(usize::MAX);
+        self.recorder.ledger.borrow_mut().on_event(now, group, event);
         if let Some(invariants) = &self.recorder.invariants {
-            let (at, actor, event) = (now, self.actor, &event);
+            let (at, actor) = (now, self.actor);
             invariants.borrow_mut().on_event(&Seen {
                 at,
                 local,

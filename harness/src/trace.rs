@@ -17,30 +17,28 @@ use sha2::{Digest, Sha256};
 
 /// Something that happened to somebody in a call.
 #[derive(Clone, Copy, Debug)]
-pub struct Record {
-    /// When.
-    pub at: Instant,
-    /// The number of the actor: clients first, in the order of the file, then services.
-    pub actor: u32,
-    /// The number of the call within the run.
-    pub call: u64,
-    /// What.
-    pub what: What,
+struct Record<'e> {
+    at: Instant,
+    actor: u32,
+    call: u64,
+    what: What<'e>,
 }
 
 /// What happened.
 #[derive(Clone, Copy, Debug)]
-pub enum What {
+pub enum What<'e> {
     /// A client has a call to make.
     Offered,
     /// The guard decided or learnt something.
-    Guard(Event),
+    Guard(&'e Event),
 }
 
 /// Where records go: into the hash, and into a file where one is wanted.
 pub struct Trace<'w> {
     hash: Sha256,
-    pending: Vec<u8>,
+    /// Records that are not hashed yet: so many of these.
+    pending: [[u8; RECORD_BYTES]; PENDING],
+    filled: usize,
     /// Names of the actors, for the file.
     actors: Vec<String>,
     file: Option<&'w mut dyn Write>,
@@ -49,29 +47,47 @@ pub struct Trace<'w> {
 }
 
 const RECORD_BYTES: usize = 40;
-/// Hashing in large pieces is what SHA-256 is fast at.
-const PENDING_BYTES: usize = 1_600 * RECORD_BYTES;
+/// Hashed at once: whole blocks of SHA-256, which need not be copied to be completed.
+const PENDING: usize = 64;
 
 impl<'w> Trace<'w> {
     /// An empty trace, also written to `file` as JSON lines.
     pub fn new(actors: Vec<String>, file: Option<&'w mut dyn Write>) -> Self {
-        let pending = Vec::with_capacity(PENDING_BYTES);
         Self {
             hash: Sha256::new(),
-            pending,
+            pending: [[0; RECORD_BYTES]; PENDING],
+            filled: 0,
             actors,
             file,
             failed: None,
         }
     }
 
-    /// Adds a record.
-    pub fn push(&mut self, record: &Record) {
-        self.pending.extend_from_slice(&encode(record));
-        if self.pending.len() >= PENDING_BYTES {
-            self.hash.update(&self.pending);
-            self.pending.clear();
+    /// Adds what happened `at` to the actor of this number (clients first, in the order of the file, then
+    /// services) in the call of this number.
+    ///
+    /// These come in registers: read back from a record just put together, in another
+    /// width than they were written in, they cost a twelfth of a run.
+    pub fn push(&mut self, at: Instant, actor: u32, call: u64, what: What<'_>) {
+        if let Some(place) = self.pending.get_mut(self.filled) {
+            encode(at, actor, call, what, place);
+            self.filled += 1;
         }
+        if self.filled == PENDING {
+            self.flush();
+        }
+        if self.file.is_some() {
+            self.write(&Record {
+                at,
+                actor,
+                call,
+                what,
+            });
+        }
+    }
+
+    #[cold]
+    fn write(&mut self, record: &Record<'_>) {
         if let Some(file) = &mut self.file
             && self.failed.is_none()
         {
@@ -81,12 +97,18 @@ impl<'w> Trace<'w> {
         }
     }
 
+    fn flush(&mut self) {
+        let filled = self.pending.get(..self.filled).unwrap_or_default();
+        self.hash.update(filled.as_flattened());
+        self.filled = 0;
+    }
+
     /// The hash of everything, in hexadecimal.
     ///
     /// # Errors
     /// The first error the file had.
     pub fn finish(mut self) -> io::Result<String> {
-        self.hash.update(&self.pending);
+        self.flush();
         if let Some(failed) = self.failed {
             return Err(failed);
         }
@@ -119,19 +141,20 @@ struct Fields {
     detail: u64,
 }
 
-fn encode(record: &Record) -> [u8; RECORD_BYTES] {
-    let fields = fields(record.what);
-    let mut bytes = [0; RECORD_BYTES];
-    bytes[0..8].copy_from_slice(&record.at.as_nanos().to_le_bytes());
-    bytes[8..16].copy_from_slice(&record.call.to_le_bytes());
+/// To where it is hashed from.
+#[inline]
+fn encode(at: Instant, actor: u32, call: u64, what: What<'_>, bytes: &mut [u8; RECORD_BYTES]) {
+    let fields = fields(what);
+    bytes[0..8].copy_from_slice(&at.as_nanos().to_le_bytes());
+    bytes[8..16].copy_from_slice(&call.to_le_bytes());
     bytes[16..24].copy_from_slice(&fields.detail.to_le_bytes());
-    bytes[24..28].copy_from_slice(&record.actor.to_le_bytes());
+    bytes[24..28].copy_from_slice(&actor.to_le_bytes());
     bytes[28..32].copy_from_slice(&fields.number.to_le_bytes());
-    bytes[32..35].copy_from_slice(&[fields.kind, fields.a, fields.b]);
-    bytes
+    bytes[32..40].copy_from_slice(&[fields.kind, fields.a, fields.b, 0, 0, 0, 0, 0]);
 }
 
-fn fields(what: What) -> Fields {
+#[inline]
+fn fields(what: What<'_>) -> Fields {
     let event = match what {
         What::Offered => {
             return Fields {
@@ -144,7 +167,7 @@ fn fields(what: What) -> Fields {
         }
         What::Guard(event) => event,
     };
-    let (kind, a, b, number, detail) = match event {
+    let (kind, a, b, number, detail) = match *event {
         Event::AttemptStarted { number } => (1, 0, 0, number, 0),
         Event::AttemptEnded { number, fault, took } => (2, fault_code(fault), 0, number, nanos(took)),
         Event::RetryScheduled { number, at, fault } => (3, fault_code(Some(fault)), 0, number, at.as_nanos()),
@@ -170,7 +193,7 @@ fn fields(what: What) -> Fields {
 }
 
 /// One JSON object: `at_ns`, `actor`, `call`, `event` and what belongs to the event.
-fn to_json(record: &Record, actor: &str) -> String {
+fn to_json(record: &Record<'_>, actor: &str) -> String {
     let head = format!(
         "{{\"at_ns\":{},\"actor\":{},\"call\":{},\"event\":",
         record.at.as_nanos(),
@@ -181,7 +204,7 @@ fn to_json(record: &Record, actor: &str) -> String {
         What::Offered => return head + "\"offered\"}",
         What::Guard(event) => event,
     };
-    let tail = match event {
+    let tail = match *event {
         Event::AttemptStarted { number } => format!("\"attempt_started\",\"attempt\":{number}}}"),
         Event::AttemptEnded { number, fault, took } => {
             let fault = fault.map_or("null".to_owned(), |fault| format!("\"{}\"", fault.name()));

@@ -13,6 +13,7 @@ mod calls;
 mod clients;
 mod clock;
 mod node;
+mod paths;
 mod slab;
 mod weather;
 mod wire;
@@ -20,19 +21,21 @@ mod wire;
 use std::io::{self, Write};
 
 use crossbridge_core::draw::SplitMix64;
+use crossbridge_core::guard::Policies;
 use crossbridge_core::{ConfigError, Guard, Instant};
 
 use crate::invariants::{Findings, Invariants};
 use crate::queue::Queue;
 use crate::recorder::{Ledger, Recorder, Tap};
 use crate::scenario::arrivals::Place;
-use crate::scenario::{ClientEffect, Downstream, FaultEffect, Scenario};
+use crate::scenario::{ClientEffect, FaultEffect, Scenario};
 use crate::stream::stream;
 use calls::{CallId, Calls, RequestId};
-use clients::{Client, Group};
+use clients::Group;
 use clock::Clock;
 use node::{NodeState, Request};
-use slab::{Key, Slab};
+use paths::Path;
+use slab::{Key, Slab, at};
 use weather::Weather;
 use wire::Reply;
 
@@ -135,7 +138,8 @@ fn run_watched(
         Vec::new()
     };
     let recorder = Recorder::new(names, scenario.clients.len(), seconds, trace, invariants);
-    let mut world = World::new(scenario, seed, &recorder)?;
+    let paths = paths::all(scenario)?;
+    let mut world = World::new(scenario, seed, &recorder, &paths);
     world.run(watch)?;
     let (nodes, events) = (world.nodes.iter().map(NodeState::counts).collect(), world.events);
     drop(world);
@@ -185,17 +189,26 @@ enum Happening {
 /// Every pending timer is one of these beside its time.
 const _: () = assert!(size_of::<Happening>() <= 16);
 
-/// Somebody with a guard: a client, or a service.
+/// Somebody with a guard: a client, or a service. What it has in common with its group is in its [`Path`],
+/// so that a million of them are small.
+// What every call touches comes first, in two lines of a cache. Ten thousand clients so miss one of 2 MB
+// two fifths less often than with an actor and a client apart (cachegrind).
+#[repr(C, align(64))]
 struct Actor<'r, 'w> {
-    guard: Guard<Tap<'r, 'w>>,
+    /// When it calls; nothing to a service.
+    arrivals_rng: SplitMix64,
+    /// Calls so far, bursts left out.
+    made: u64,
+    guard: Guard<Tap<'r, 'w>, &'r Policies>,
     /// Jitter of its retries.
     retry_rng: SplitMix64,
+}
+
+impl Actor<'_, '_> {
     /// The group it belongs to; services come after clients.
-    group: usize,
-    /// The node it calls.
-    node: u16,
-    /// The client group or node whose retryable codes apply.
-    codes: &'r [u16],
+    const fn group(&self) -> usize {
+        at(self.guard.observer().group)
+    }
 }
 
 struct World<'r, 'w> {
@@ -203,9 +216,10 @@ struct World<'r, 'w> {
     queue: Queue<Happening>,
     end: Instant,
     recorder: &'r Recorder<'w>,
+    /// Those of client groups first, of services after them.
+    paths: &'r [Option<Path<'r>>],
     /// Clients first, services after them.
     actors: Vec<Actor<'r, 'w>>,
-    clients: Vec<Client>,
     groups: Vec<Group<'r>>,
     nodes: Vec<NodeState<'r>>,
     weather: Weather,
@@ -217,15 +231,20 @@ struct World<'r, 'w> {
 }
 
 impl<'r, 'w> World<'r, 'w> {
-    fn new(scenario: &'r Scenario, seed: u64, recorder: &'r Recorder<'w>) -> Result<Self, RunError> {
-        let count = scenario.clients.iter().map(|group| group.count as usize).sum();
+    fn new(
+        scenario: &'r Scenario,
+        seed: u64,
+        recorder: &'r Recorder<'w>,
+        paths: &'r [Option<Path<'r>>],
+    ) -> Self {
+        let count: usize = scenario.clients.iter().map(|group| group.count as usize).sum();
         let mut world = Self {
             scenario,
             queue: Queue::default(),
             end: Instant::ZERO.saturating_add(scenario.duration),
             recorder,
+            paths,
             actors: Vec::with_capacity(count + scenario.nodes.len()),
-            clients: Vec::with_capacity(count),
             groups: Vec::new(),
             nodes: Vec::new(),
             weather: Weather::new(scenario, seed),
@@ -237,7 +256,7 @@ impl<'r, 'w> World<'r, 'w> {
         };
         world.add_faults();
         for (group, spec) in scenario.clients.iter().enumerate() {
-            let first = u32::try_from(world.clients.len()).unwrap_or(u32::MAX);
+            let first = u32::try_from(world.actors.len()).unwrap_or(u32::MAX);
             world.groups.push(Group {
                 spec,
                 first,
@@ -245,32 +264,28 @@ impl<'r, 'w> World<'r, 'w> {
                 down_until: Instant::ZERO,
             });
             for index in 0..spec.count {
-                world.add_actor(&spec.name, index, group, &spec.calls, seed)?;
-                let mut rng = stream(seed, &spec.name, index, "arrivals");
+                world.add_actor(&spec.name, index, group, seed);
                 let place = Place {
                     index,
                     count: spec.count,
                 };
-                if let Some(first) = spec.arrivals.first(place, &mut rng) {
-                    let client = u32::try_from(world.clients.len()).unwrap_or(u32::MAX);
-                    world.queue.put(first, Happening::Arrival { client });
+                if let Some(actor) = world.actors.last_mut()
+                    && let Some(at) = spec.arrivals.first(place, &mut actor.arrivals_rng)
+                {
+                    let client = first + index;
+                    world.queue.put(at, Happening::Arrival { client });
                 }
-                world.clients.push(Client {
-                    group: u32::try_from(group).unwrap_or(u32::MAX),
-                    rng,
-                    made: 0,
-                });
             }
         }
         for (index, spec) in scenario.nodes.iter().enumerate() {
             let mut state = NodeState::new(spec, seed);
-            if let Some(downstream) = &spec.downstream {
+            if spec.downstream.is_some() {
                 state.actor = u32::try_from(world.actors.len()).ok();
-                world.add_actor(&spec.name, 0, scenario.clients.len() + index, downstream, seed)?;
+                world.add_actor(&spec.name, 0, scenario.clients.len() + index, seed);
             }
             world.nodes.push(state);
         }
-        Ok(world)
+        world
     }
 
     /// Faults that do something when they begin or end; the others are there for whoever comes by. They
@@ -310,34 +325,23 @@ impl<'r, 'w> World<'r, 'w> {
         }
     }
 
-    fn add_actor(
-        &mut self,
-        name: &str,
-        index: u32,
-        group: usize,
-        calls: &'r Downstream,
-        seed: u64,
-    ) -> Result<(), RunError> {
-        let actor = u32::try_from(self.actors.len()).unwrap_or(u32::MAX);
-        let mut config = calls.guard;
-        // A fleet's breakers must not wait in step.
-        config.breaker.jitter_seed = stream(seed, name, index, "breaker").next();
+    fn add_actor(&mut self, name: &str, index: u32, group: usize, seed: u64) {
+        let Some(Some(path)) = self.paths.get(group) else {
+            return;
+        };
         let tap = Tap {
             recorder: self.recorder,
-            actor,
-            group,
+            actor: u32::try_from(self.actors.len()).unwrap_or(u32::MAX),
+            group: u32::try_from(group).unwrap_or(u32::MAX),
         };
-        let guard = Guard::with_observer(config, tap)
-            .map_err(|refused| RunError::Policy(calls.path.clone(), refused))?;
-        let retry_rng = stream(seed, name, index, "retry");
+        // A fleet's breakers must not wait in step.
+        let jitter_seed = stream(seed, name, index, "breaker").next();
         self.actors.push(Actor {
-            guard,
-            retry_rng,
-            group,
-            node: u16::try_from(calls.node).unwrap_or(u16::MAX),
-            codes: &calls.retryable_codes,
+            arrivals_rng: stream(seed, name, index, "arrivals"),
+            made: 0,
+            guard: Guard::under(&path.policies, tap).with_jitter_seed(jitter_seed),
+            retry_rng: stream(seed, name, index, "retry"),
         });
-        Ok(())
     }
 
     fn run(&mut self, watch: &mut dyn FnMut(Instant)) -> Result<(), RunError> {

@@ -15,6 +15,8 @@ use crate::time::Instant;
 pub(super) struct Annex {
     pub(super) buckets: [Counts; BUCKETS],
     pub(super) in_flight: InFlight,
+    /// What one circuit adds to the seed of the rules it shares with others.
+    pub(super) jitter_seed: u64,
 }
 
 impl Annex {
@@ -22,7 +24,16 @@ impl Annex {
         Self {
             buckets: [Counts::NONE; BUCKETS],
             in_flight: InFlight::new(now),
+            jitter_seed: 0,
         }
+    }
+
+    /// As new, for the same circuit.
+    pub(super) fn clear(&mut self, now: Instant) {
+        *self = Self {
+            jitter_seed: self.jitter_seed,
+            ..Self::new(now)
+        };
     }
 
     pub(super) fn rebase(&mut self, step: Duration) {

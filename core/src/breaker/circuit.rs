@@ -34,6 +34,8 @@ use crate::time::{Instant, LastSeen, nanos};
 /// The state of one breaker; `ANNEX` is 1, or 0 for windows of calls and nothing in flight.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+// In this order, so that what every call reads stands beside its neighbours in a guard.
+#[repr(C)]
 pub(crate) struct Circuit<const ANNEX: usize = 1> {
     pub(super) last_seen: LastSeen,
     pub(super) head: Head,
@@ -404,7 +406,7 @@ impl<const ANNEX: usize> Circuit<ANNEX> {
 
     fn close(&mut self, rules: &BreakerRules, now: Instant) {
         for annex in &mut self.annex {
-            *annex = Annex::new(now);
+            annex.clear(now);
         }
         let phase = if rules.slow_start == 0 {
             Phase::Closed
@@ -419,7 +421,11 @@ impl<const ANNEX: usize> Circuit<ANNEX> {
         let whole = rules.open_wait(self.head.level);
         // Half of it by chance. A function of the seed and the generation, so that the same history
         // yields the same waits.
-        let seed = rules.jitter_seed.wrapping_add(u64::from(self.head.generation));
+        let own = self.annex.first().map_or(0, |annex| annex.jitter_seed);
+        let seed = rules
+            .jitter_seed
+            .wrapping_add(own)
+            .wrapping_add(u64::from(self.head.generation));
         let wait = draw::inclusive(whole - whole / 2, whole, &mut SplitMix64::new(seed));
         let asked = hint.map_or(0, |asked| nanos(asked).min(rules.open_wait_max));
         // Past the longest wait there is nothing to grow for, only to come down from.
@@ -487,6 +493,20 @@ impl<const ANNEX: usize> Circuit<ANNEX> {
     pub(super) const fn until(&self) -> Instant {
         let [until, ..] = self.body;
         Instant::from_nanos(until)
+    }
+}
+
+impl Circuit {
+    /// What it adds to the seed of its rules.
+    pub(crate) const fn jitter_seed(&self) -> u64 {
+        let [annex] = &self.annex;
+        annex.jitter_seed
+    }
+
+    /// The same with another share of the seed.
+    pub(crate) const fn set_jitter_seed(&mut self, seed: u64) {
+        let [annex] = &mut self.annex;
+        annex.jitter_seed = seed;
     }
 }
 

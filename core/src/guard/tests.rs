@@ -203,3 +203,60 @@ fn phase_by_step() {
     }
     insta::assert_snapshot!(table(&rows));
 }
+
+/// When the circuit of a guard lets the next attempt through, each of three times it opens.
+fn waits(mut guard: Guard<(), &Policies>) -> Vec<Instant> {
+    let (mut now, mut rng) = (Instant::from_nanos(1), SplitMix64::new(1));
+    let mut ends = |guard: &mut Guard<(), &Policies>, now, outcome| {
+        let mut call = guard.begin(now, None);
+        loop {
+            match call.poll(now, &mut rng) {
+                Step::Attempt(permit) => call.on_outcome(now, permit, outcome),
+                Step::Wait { .. } => panic!("nothing waits"),
+                Step::Done(verdict) => return verdict,
+            }
+        }
+    };
+    let mut waits = vec![];
+    for _ in 0..3 {
+        let _ = ends(&mut guard, now, Outcome::failed(FaultKind::Unknown));
+        let Verdict::Stopped {
+            reason: StopReason::Breaker {
+                retry_at: Some(retry_at),
+            },
+            ..
+        } = ends(&mut guard, now, Outcome::Success)
+        else {
+            panic!("the circuit is open");
+        };
+        waits.push(retry_at);
+        now = retry_at;
+        while guard.breaker_state() != crate::breaker::BreakerState::Closed {
+            let _ = ends(&mut guard, now, Outcome::Success);
+        }
+    }
+    waits
+}
+
+#[test]
+fn a_seed_of_its_own_is_added_to_that_of_the_policies() {
+    let policies = |jitter_seed| {
+        let breaker = crate::BreakerConfig {
+            consecutive_failures: Some(1),
+            jitter_seed,
+            ..crate::BreakerConfig::DEFAULT
+        };
+        let retry = RetryPolicy::DEFAULT.attempts(1);
+        Policies::new(GuardConfig {
+            breaker,
+            retry,
+            ..GuardConfig::DEFAULT
+        })
+        .unwrap()
+    };
+    let [five, nine] = [5, 9].map(policies);
+    let own = waits(Guard::under(&five, ()).with_jitter_seed(4));
+    assert_eq!(own, waits(Guard::under(&nine, ())));
+    let without = waits(Guard::under(&five, ()));
+    assert!(own.iter().zip(&without).all(|(own, without)| own != without));
+}

@@ -1,14 +1,14 @@
 //! Clients: when they call, and what goes wrong with them.
 
 use crossbridge_core::breaker::BreakerState;
-use crossbridge_core::draw::SplitMix64;
+use crossbridge_core::guard::Policies;
 use crossbridge_core::health::Health;
 use crossbridge_core::{Event, Guard, Instant, Observer};
 
 use super::calls::Owner;
 use super::clock::Clock;
 use super::slab::at;
-use super::{Happening, World};
+use super::{Actor, Happening, World};
 use crate::recorder::Tap;
 use crate::scenario::arrivals::Place;
 use crate::scenario::{ClientEffect, ClientGroup};
@@ -24,22 +24,13 @@ pub(super) struct Group<'r> {
     pub(super) down_until: Instant,
 }
 
-/// What is a client's own besides its guard.
-#[derive(Debug)]
-pub(super) struct Client {
-    pub(super) group: u32,
-    pub(super) rng: SplitMix64,
-    /// Calls so far, bursts left out.
-    pub(super) made: u64,
-}
-
 impl World<'_, '_> {
     /// A client makes a call, and knows when it makes the next one.
     pub(super) fn arrive(&mut self, now: Instant, index: u32) {
-        let Some(client) = self.clients.get_mut(at(index)) else {
+        let Some(client) = self.actors.get_mut(at(index)) else {
             return;
         };
-        let Some(group) = self.groups.get(at(client.group)) else {
+        let Some(group) = self.groups.get(client.group()) else {
             return;
         };
         let arrivals = &group.spec.arrivals;
@@ -49,7 +40,7 @@ impl World<'_, '_> {
             count: group.spec.count,
         };
         client.made += 1;
-        if let Some(next) = arrivals.after_begin(now, place, client.made, &mut client.rng) {
+        if let Some(next) = arrivals.after_begin(now, place, client.made, &mut client.arrivals_rng) {
             self.queue.put(next, Happening::Arrival { client: index });
         } else if down && arrivals.after_end(now).is_some() {
             // One call at a time: the next is due once the client is back.
@@ -57,38 +48,38 @@ impl World<'_, '_> {
                 .put(group.down_until, Happening::Arrival { client: index });
         }
         if !down {
-            self.call(now, index, Owner::Client(index));
+            self.call(now, index, false);
         }
     }
 
     /// A client makes a call besides those it has to make.
     pub(super) fn arrive_in_a_burst(&mut self, now: Instant, index: u32) {
-        let group = self.clients.get(at(index)).map_or(0, |client| client.group);
-        let up = self
-            .groups
-            .get(at(group))
+        let group = self.actors.get(at(index)).map(Actor::group);
+        let up = group
+            .and_then(|group| self.groups.get(group))
             .is_some_and(|group| now >= group.down_until);
         if up {
-            self.call(now, index, Owner::Burst);
+            self.call(now, index, true);
         }
     }
 
-    fn call(&mut self, now: Instant, index: u32, owner: Owner) {
-        let Some(group) = self.clients.get(at(index)).map(|client| client.group) else {
+    fn call(&mut self, now: Instant, index: u32, burst: bool) {
+        let Some(group) = self.actors.get(at(index)).map(Actor::group) else {
             return;
         };
         self.last_call += 1;
         self.recorder.about(now, now, self.last_call);
-        self.recorder.on_offered(now, index, at(group));
+        self.recorder.on_offered(now, index, group);
+        let owner = if burst { Owner::Burst } else { Owner::Client(index) };
         self.begin(now, index, owner, self.last_call);
     }
 
     /// A client's call is over.
     pub(super) fn on_client_done(&mut self, now: Instant, index: u32) {
-        let Some(client) = self.clients.get(at(index)) else {
+        let Some(client) = self.actors.get(at(index)) else {
             return;
         };
-        let Some(group) = self.groups.get(at(client.group)) else {
+        let Some(group) = self.groups.get(client.group()) else {
             return;
         };
         if let Some(next) = group.spec.arrivals.after_end(now) {
@@ -135,27 +126,34 @@ impl World<'_, '_> {
         for actor in self.actors.get_mut(range).unwrap_or_default() {
             let local = self
                 .groups
-                .get(actor.group)
+                .get(actor.group())
                 .map_or(now, |group| group.clock.read(now));
             self.recorder.about(now, now, 0);
-            restart_guard(&mut actor.guard, local, snapshot);
+            if let Some(Some(path)) = self.paths.get(actor.group()) {
+                restart_guard(&mut actor.guard, &path.policies, local, snapshot);
+            }
         }
     }
 }
 
 /// A guard after its owner's restart: a new one, or restored from a snapshot. `now` is by its owner's
 /// clock.
-fn restart_guard(guard: &mut Guard<Tap<'_, '_>>, now: Instant, snapshot: bool) {
-    let (policies, tap) = (guard.policies().clone(), *guard.observer());
+fn restart_guard<'r>(
+    guard: &mut Guard<Tap<'r, '_>, &'r Policies>,
+    policies: &'r Policies,
+    now: Instant,
+    snapshot: bool,
+) {
+    let (tap, jitter_seed) = (*guard.observer(), guard.jitter_seed());
     if snapshot {
         let kept = guard.snapshot(now);
         // It fits: it was taken under the same policies.
         if let Ok(restored) = Guard::restore(policies, tap, &kept, now) {
-            *guard = restored;
+            *guard = restored.with_jitter_seed(jitter_seed);
         }
         return;
     }
-    let old = std::mem::replace(guard, Guard::under(policies, tap));
+    let old = std::mem::replace(guard, Guard::under(policies, tap).with_jitter_seed(jitter_seed));
     // What the old one had told its observer no longer holds.
     let from = old.breaker_state();
     if from != BreakerState::Closed {

@@ -13,7 +13,9 @@ pub(super) struct Key {
 /// Things with keys that are not used twice.
 #[derive(Debug)]
 pub(super) struct Slab<T> {
-    slots: Vec<(u32, Option<T>)>,
+    slots: Vec<Option<T>>,
+    /// Beside the slots: most timeouts find out here, in a few lines of a cache, that they are not needed.
+    generations: Vec<u32>,
     free: Vec<u32>,
 }
 
@@ -21,6 +23,7 @@ impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self {
             slots: Vec::new(),
+            generations: Vec::new(),
             free: Vec::new(),
         }
     }
@@ -29,44 +32,44 @@ impl<T> Default for Slab<T> {
 impl<T> Slab<T> {
     pub(super) fn insert(&mut self, value: T) -> Key {
         if let Some(index) = self.free.pop()
-            && let Some((generation, slot)) = self.slots.get_mut(at(index))
+            && let Some(slot) = self.slots.get_mut(at(index))
+            && let Some(&generation) = self.generations.get(at(index))
         {
             *slot = Some(value);
-            return Key {
-                index,
-                generation: *generation,
-            };
+            return Key { index, generation };
         }
         let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.slots.push((0, Some(value)));
+        self.slots.push(Some(value));
+        self.generations.push(0);
         Key { index, generation: 0 }
     }
 
+    fn is_current(&self, key: Key) -> bool {
+        self.generations.get(at(key.index)) == Some(&key.generation)
+    }
+
     pub(super) fn get(&self, key: Key) -> Option<&T> {
-        let (generation, slot) = self.slots.get(at(key.index))?;
-        if *generation == key.generation {
-            slot.as_ref()
-        } else {
-            None
+        if !self.is_current(key) {
+            return None;
         }
+        self.slots.get(at(key.index))?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        let (generation, slot) = self.slots.get_mut(at(key.index))?;
-        if *generation == key.generation {
-            slot.as_mut()
-        } else {
-            None
+        if !self.is_current(key) {
+            return None;
         }
+        self.slots.get_mut(at(key.index))?.as_mut()
     }
 
     pub(super) fn remove(&mut self, key: Key) -> Option<T> {
-        let (generation, slot) = self.slots.get_mut(at(key.index))?;
-        if *generation != key.generation {
+        if !self.is_current(key) {
             return None;
         }
-        let value = slot.take()?;
-        *generation = generation.wrapping_add(1);
+        let value = self.slots.get_mut(at(key.index))?.take()?;
+        if let Some(generation) = self.generations.get_mut(at(key.index)) {
+            *generation = generation.wrapping_add(1);
+        }
         self.free.push(key.index);
         Some(value)
     }
@@ -78,10 +81,10 @@ impl<T> Slab<T> {
 
     /// The keys of those that `wanted` picks, in the order of their places. Looks at all of them.
     pub(super) fn keys(&self, mut wanted: impl FnMut(&T) -> bool) -> Vec<Key> {
-        let slots = self.slots.iter().zip(0_u32..);
+        let slots = self.slots.iter().zip(&self.generations).zip(0_u32..);
         slots
-            .filter(|((_, slot), _)| slot.as_ref().is_some_and(&mut wanted))
-            .map(|(&(generation, _), index)| Key { index, generation })
+            .filter(|((slot, _), _)| slot.as_ref().is_some_and(&mut wanted))
+            .map(|((_, &generation), index)| Key { index, generation })
             .collect()
     }
 }

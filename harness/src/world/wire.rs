@@ -4,7 +4,7 @@ use crossbridge_core::{Instant, Outcome};
 
 use super::calls::{ActiveCall, CallId};
 use super::slab::{Key, at};
-use super::{Happening, World};
+use super::{Actor, Happening, World};
 
 /// An answer on its way back.
 #[derive(Clone, Copy, Debug)]
@@ -129,8 +129,11 @@ impl World<'_, '_> {
     /// The retryable codes of whoever makes this call.
     pub(super) fn codes_of(&self, id: CallId) -> &[u16] {
         let actor = self.calls.get(id).map(ActiveCall::actor);
-        actor
+        let group = actor
             .and_then(|actor| self.actors.get(at(actor)))
-            .map_or(&[], |actor| actor.codes)
+            .map(Actor::group);
+        group
+            .and_then(|group| self.paths.get(group)?.as_ref())
+            .map_or(&[], |path| path.codes)
     }
 }
