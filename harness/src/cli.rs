@@ -432,7 +432,8 @@ pub(crate) struct IngestArgs {
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Where to: sqlite:FILE [default: sqlite:.crossbridge/crossbridge.db, or in CROSSBRIDGE_HOME]
+    /// Where to: sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE [default:
+    /// sqlite:.crossbridge/crossbridge.db, or in CROSSBRIDGE_HOME]
     #[arg(long, value_name = "URL")]
     pub(crate) store: Option<String>,
 

@@ -4,94 +4,28 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crossbridge_std::servers::Postgres;
+use crossbridge_std::servers::postgres::Options;
 use serde_json::Value;
-use tempfile::TempDir;
 
 use support::{command, root};
-
-const INSTALL: &str = "PostgreSQL is not there; it is installed by: apt-get install -y postgresql";
-
-/// A server of its own on a free port; it ends with the value.
-struct Server {
-    folder: TempDir,
-    port: u16,
-}
-
-impl Server {
-    fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = listener.local_addr().expect("bound").port();
-        drop(listener);
-        let server = Self {
-            folder: tempfile::tempdir().expect("a folder"),
-            port,
-        };
-        if is_root() {
-            let folder = server.folder.path();
-            let owned = Command::new("chown").arg("postgres").arg(folder).status();
-            assert!(owned.is_ok_and(|status| status.success()), "{INSTALL}");
-        }
-        server.run("initdb", &["-A", "trust", "-U", "postgres", "-N"]);
-        let options =
-            format!("-c listen_addresses=127.0.0.1 -p {port} -c unix_socket_directories='' -c fsync=off");
-        server.run(
-            "pg_ctl",
-            &["start", "-w", "-s", "-l", "/dev/null", "-o", &options],
-        );
-        server
-    }
-
-    /// A program of the server, which does not run as root.
-    fn run(&self, program: &str, args: &[&str]) {
-        let program = bin().join(program);
-        let mut command = if is_root() {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--"]).arg(&program);
-            command
-        } else {
-            Command::new(&program)
-        };
-        let data = self.folder.path().join("data");
-        command
-            .args(args)
-            .arg("-D")
-            .arg(data)
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null());
-        // The server inherits pg_ctl's outputs and keeps them open: files, not pipes.
-        let log = fs::File::create(self.folder.path().join("log")).expect("a log");
-        command.stdout(log.try_clone().expect("cloned")).stderr(log);
-        let status = command.status();
-        let status = status.unwrap_or_else(|error| panic!("{program:?}: {error}; {INSTALL}"));
-        let told = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        assert!(
-            status.success() || std::thread::panicking(),
-            "{program:?}: {}",
-            told()
-        );
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.run("pg_ctl", &["stop", "-m", "immediate", "-s"]);
-    }
-}
 
 /// A proxy before the server.
 struct Faults {
     child: Child,
     port: String,
     api: String,
+    /// Of the server's programs.
+    bin: PathBuf,
 }
 
 impl Faults {
-    fn start(server: &Server, args: &[&str]) -> Self {
-        let upstream = format!("127.0.0.1:{}", server.port);
+    fn start(server: &Postgres, args: &[&str]) -> Self {
+        let upstream = server.address().to_string();
         let mut child = command(&root())
             .args(["faults", "--listen", "127.0.0.1:0", "--upstream", &upstream])
             .args(args)
@@ -106,7 +40,12 @@ impl Faults {
         let listen = said["listen"].as_str().expect("an address");
         let port = listen.rsplit(':').next().expect("a port").to_owned();
         let api = said["api"].as_str().unwrap_or_default().to_owned();
-        Self { child, port, api }
+        Self {
+            child,
+            port,
+            api,
+            bin: server.bin().to_owned(),
+        }
     }
 
     /// Adds a toxic through the API.
@@ -123,7 +62,7 @@ impl Faults {
 
     /// What psql prints of a session of these statements, each sent alone.
     fn psql(&self, statements: &[&str]) -> String {
-        let mut command = Command::new(bin().join("psql"));
+        let mut command = Command::new(self.bin.join("psql"));
         command.args([
             "-h",
             "127.0.0.1",
@@ -138,7 +77,7 @@ impl Faults {
         for statement in statements {
             command.args(["-c", statement]);
         }
-        let output = command.output().expect(INSTALL);
+        let output = command.output().expect("it starts");
         let text = [output.stdout, output.stderr].concat();
         String::from_utf8(text).expect("UTF-8")
     }
@@ -151,22 +90,6 @@ impl Drop for Faults {
     }
 }
 
-/// Where Debian keeps the newest PostgreSQL's programs.
-fn bin() -> PathBuf {
-    let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
-        .expect(INSTALL)
-        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
-        .filter(|bin| bin.join("initdb").exists())
-        .collect();
-    versions.sort();
-    versions.pop().expect(INSTALL)
-}
-
-fn is_root() -> bool {
-    let output = Command::new("id").arg("-u").output().expect("id runs");
-    output.stdout.trim_ascii() == b"0"
-}
-
 fn script(folder: &Path, name: &str, text: &str) -> String {
     let path = folder.join(name);
     fs::write(&path, text).expect("written");
@@ -175,7 +98,11 @@ fn script(folder: &Path, name: &str, text: &str) -> String {
 
 #[test]
 fn postgres_clients_see_real_errors() {
-    let server = Server::start();
+    let options = Options {
+        fsync: false,
+        ..Options::default()
+    };
+    let server = options.start().unwrap_or_else(|error| panic!("{error}"));
     let folder = tempfile::tempdir().expect("a folder");
 
     // Nothing is in the way of a session, encrypted where both want it.
@@ -227,7 +154,7 @@ fn postgres_clients_see_real_errors() {
     ] {
         assert_eq!(plain.psql(&["truncate t"]), "");
         let faults = Faults::start(&server, &["--toxic", toxic]);
-        let output = Command::new(bin().join("pgbench"))
+        let output = Command::new(server.bin().join("pgbench"))
             .args(["-h", "127.0.0.1", "-U", "postgres", "-p", &faults.port])
             .args([
                 "-n",
@@ -242,7 +169,7 @@ fn postgres_clients_see_real_errors() {
                 "postgres",
             ])
             .output()
-            .expect(INSTALL);
+            .expect("it starts");
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{mode}: {output:?}");
         assert!(
@@ -262,13 +189,13 @@ fn postgres_clients_see_real_errors() {
 
     // A pooled session that stands when the fault comes meets it as well.
     let pooled = Faults::start(&server, &["--api", "127.0.0.1:0"]);
-    let mut psql = Command::new(bin().join("psql"))
+    let mut psql = Command::new(server.bin().join("psql"))
         .args(["-h", "127.0.0.1", "-U", "postgres", "-XAtq", "-p", &pooled.port])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect(INSTALL);
+        .expect("it starts");
     let mut input = psql.stdin.take().expect("piped");
     let mut output = BufReader::new(psql.stdout.take().expect("piped"));
     let mut answer = String::new();

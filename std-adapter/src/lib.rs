@@ -10,7 +10,8 @@
 //! | [`config`] | `crossbridge.yml` to guards | nothing |
 //! | [`classify`] | SQLSTATE, SQLite codes, HTTP statuses, I/O errors to kinds of faults | nothing |
 //! | [`logging`] | events to structured log records | nothing |
-//! | [`profiling`] | test reports to profiling events to a store | feature `sqlite` (default): nothing running |
+//! | [`profiling`] | test reports to profiling events to a store | feature `sqlite` (default): nothing running; feature `postgres`: a server |
+//! | `servers` | real servers, started and killed by tests | feature `servers`, their programs |
 //!
 //! ```no_run
 //! use crossbridge_core::Guard;
@@ -33,4 +34,6 @@ pub mod config;
 pub mod entropy;
 pub mod logging;
 pub mod profiling;
+#[cfg(feature = "servers")]
+pub mod servers;
 pub mod sleeper;

@@ -3,7 +3,8 @@
 //! ```text
 //!   JSONL ──┐                                       ┌── MemoryStore
 //!           ├── source::open ── Item::Event ── batch ── EventStore::write
-//!   JUnit ──┘        │                              └── SqliteStore   (feature sqlite)
+//!   JUnit ──┘        │                              ├── SqliteStore   (feature sqlite)
+//!                    │                              └── PostgresStore (feature postgres)
 //!                    ├── Item::Rejected, Item::Warning
 //!                    └── Summary
 //! ```
@@ -44,6 +45,8 @@ pub mod store;
 pub use event::{BadNumber, Event, EventType, Millis, Seconds, Status, UnknownEventType};
 pub use ingest::{Counts, Ingest, IngestError, Notice};
 pub use source::{Item, Options, Rejected, Source, SourceError, SourceKind, Summary, Warning};
+#[cfg(feature = "postgres")]
+pub use store::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
-pub use store::{EventStore, MemoryStore, StoreError, Written};
+pub use store::{EventStore, MemoryStore, StoreError, StoreUrl, UrlError, Written};

@@ -50,7 +50,7 @@ impl Moody {
     fn fails(kind: FaultKind) -> StoreError {
         StoreError {
             doing: "write",
-            path: None,
+            place: None,
             kind,
             trouble: Trouble::Scripted,
         }

@@ -23,7 +23,7 @@ use crossbridge_std::config::Config;
 use crossbridge_std::logging::{self, LogError, LogGuard};
 use crossbridge_std::profiling::ingest::Cause;
 use crossbridge_std::profiling::{
-    Counts, Ingest, IngestError, Notice, Options, Source, SourceKind, SqliteStore, StoreError, source,
+    Counts, EventStore, Ingest, IngestError, Notice, Options, Source, SourceKind, StoreError, source,
 };
 use crossbridge_std::sleeper::ThreadSleeper;
 
@@ -104,7 +104,7 @@ struct Session<'s> {
     args: &'s IngestArgs,
     target: &'s Target,
     /// Opened when the first file has something for it.
-    store: Option<SqliteStore>,
+    store: Option<Box<dyn EventStore + Send>>,
     guard: Guard<(LogObserver<'s>, &'s Progress)>,
     progress: &'s Progress,
     clock: SystemClock,
@@ -212,18 +212,18 @@ impl Session<'_> {
     }
 
     /// Opens the store, and makes the folder of the default one.
-    fn open(&mut self) -> Result<SqliteStore, Unusable> {
+    fn open(&mut self) -> Result<Box<dyn EventStore + Send>, Unusable> {
         if let Some(folder) = self.target.folder() {
             std::fs::create_dir_all(folder).map_err(|error| Unusable::Folder(folder.to_owned(), error))?;
         }
         let opening = &mut self.opening;
-        let path = self.target.path();
+        let url = self.target.url();
         let opened: Result<_, CallError<StoreError>> =
             self.guard
                 .call(&self.clock, &mut ThreadSleeper, &mut self.rng, |attempt| {
                     opening.attempts += 1;
                     opening.retries += u64::from(attempt.number() > 1);
-                    SqliteStore::open(path, attempt.timeout())
+                    url.open(attempt.timeout())
                 });
         opened.map_err(Unusable::Store)
     }

@@ -1,5 +1,7 @@
 //! A folder, the program in it, and plain `sqlite3` beside it.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};

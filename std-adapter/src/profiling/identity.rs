@@ -79,6 +79,13 @@ pub fn event_id(run_id: &str, source: Fingerprint, position: u64, content: &[u8]
     Builder::from_custom_bytes(id).into_uuid().to_string()
 }
 
+/// A key of fixed length for an id that is no UUID, for stores whose keys are UUIDs. Two ids have the
+/// same one as rarely as two random UUIDs are equal.
+#[cfg(feature = "postgres")]
+pub(crate) fn key_of(event_id: &str) -> uuid::Uuid {
+    Builder::from_custom_bytes(half(digest(&[b"crossbridge key 1", event_id.as_bytes()]))).into_uuid()
+}
+
 fn half(digest: [u8; 32]) -> [u8; 16] {
     let mut half = [0; 16];
     half.copy_from_slice(digest.split_at(16).0);

@@ -1,4 +1,4 @@
-//! The port events are written through, and two backends.
+//! The port events are written through, and its backends.
 //!
 //! A store makes **one attempt per call**: it does not sleep, repeat or queue. Retries, deadlines
 //! and breakers are those of the guard around it, which acts on the [`Fault`] of the error. That is
@@ -12,9 +12,11 @@
 //! |---|---|---|
 //! | [`MemoryStore`] | as long as it lives | nothing; fails on demand, for tests of callers |
 //! | `SqliteStore` | in one file | the feature `sqlite` |
+//! | `PostgresStore` | in a schema of a PostgreSQL database | the feature `postgres`, and a server |
+//!
+//! [`StoreUrl`] says in one text which one is meant, and opens it.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crossbridge_core::{Fault, FaultKind};
@@ -22,19 +24,27 @@ use crossbridge_core::{Fault, FaultKind};
 use super::event::Event;
 
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+pub mod url;
 
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub use url::{StoreUrl, UrlError};
 
 /// Where events are kept.
 pub trait EventStore {
     /// Stores a batch: all of it or, with an error, nothing that was not there before.
     ///
     /// An attempt takes about `timeout` at most, spent on waiting for others; `None` leaves the
-    /// limit to the backend.
+    /// limit to the backend. An empty batch asks as much as [`check`](Self::check) does.
     ///
     /// # Errors
     ///
@@ -55,7 +65,47 @@ pub trait EventStore {
     ///
     /// [`StoreError`] when the backend cannot be asked, or holds something that is no event.
     fn get(&mut self, event_id: &str) -> Result<Option<Event>, StoreError>;
+
+    /// Whether the store is there and takes writes, asked in the cheapest way it has: for a health
+    /// monitor. Nothing is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] as from [`write`](Self::write).
+    fn check(&mut self, timeout: Option<Duration>) -> Result<(), StoreError> {
+        self.write(&[], timeout).map(drop)
+    }
+
+    /// What it is called in messages: its URL or file, without secrets.
+    fn name(&self) -> &str {
+        UNNAMED
+    }
 }
+
+impl<S: EventStore + ?Sized> EventStore for Box<S> {
+    fn write(&mut self, batch: &[Event], timeout: Option<Duration>) -> Result<Written, StoreError> {
+        (**self).write(batch, timeout)
+    }
+
+    fn count(&mut self) -> Result<u64, StoreError> {
+        (**self).count()
+    }
+
+    fn get(&mut self, event_id: &str) -> Result<Option<Event>, StoreError> {
+        (**self).get(event_id)
+    }
+
+    fn check(&mut self, timeout: Option<Duration>) -> Result<(), StoreError> {
+        (**self).check(timeout)
+    }
+
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+}
+
+/// The name of a store that has none.
+const UNNAMED: &str = "event store";
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,8 +128,8 @@ impl std::ops::AddAssign for Written {
 pub struct StoreError {
     /// What was being done: `open`, `write`, …
     pub doing: &'static str,
-    /// The file, where the store is one.
-    pub path: Option<PathBuf>,
+    /// The file or the URL, without secrets; `None` for a store that has none.
+    pub place: Option<String>,
     /// What kind of failure, by the code of the backend.
     pub kind: FaultKind,
     /// What is wrong.
@@ -105,7 +155,15 @@ pub enum Trouble {
     Damaged,
     /// The disk is full.
     Full,
-    /// A newer release has written the file.
+    /// There is no answer: not reached, or cut off.
+    Unreachable(Box<dyn std::error::Error + Send + Sync>),
+    /// There was no answer within the time of the attempt.
+    TimedOut(Duration),
+    /// The server has no such database.
+    NoDatabase,
+    /// This program is built without the feature of that name.
+    NotBuilt(&'static str),
+    /// A newer release has written the schema.
     Newer {
         /// The version of its schema.
         found: i64,
@@ -121,10 +179,7 @@ pub enum Trouble {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.doing)?;
-        match &self.path {
-            Some(path) => write!(f, "{}: ", path.display())?,
-            None => f.write_str("event store: ")?,
-        }
+        write!(f, "{}: ", self.place.as_deref().unwrap_or(UNNAMED))?;
         match &self.trouble {
             Trouble::Backend(_) => f.write_str("the database refused"),
             Trouble::Locked => f.write_str("locked by another connection"),
@@ -134,6 +189,10 @@ impl fmt::Display for StoreError {
             Trouble::NotADatabase => f.write_str("not a SQLite database"),
             Trouble::Damaged => f.write_str("the database is damaged"),
             Trouble::Full => f.write_str("the disk is full"),
+            Trouble::Unreachable(_) => f.write_str("cannot be reached"),
+            Trouble::TimedOut(after) => write!(f, "no answer within {after:?}"),
+            Trouble::NoDatabase => f.write_str("the server has no such database"),
+            Trouble::NotBuilt(feature) => write!(f, "this program is built without the feature `{feature}`"),
             Trouble::Newer { found, known } => {
                 write!(
                     f,
@@ -149,7 +208,7 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.trouble {
-            Trouble::Backend(error) => Some(error.as_ref()),
+            Trouble::Backend(error) | Trouble::Unreachable(error) => Some(error.as_ref()),
             Trouble::Locked
             | Trouble::NoDirectory
             | Trouble::IsDirectory
@@ -157,6 +216,9 @@ impl std::error::Error for StoreError {
             | Trouble::NotADatabase
             | Trouble::Damaged
             | Trouble::Full
+            | Trouble::TimedOut(_)
+            | Trouble::NoDatabase
+            | Trouble::NotBuilt(_)
             | Trouble::Newer { .. }
             | Trouble::Unreadable(_)
             | Trouble::Scripted => None,

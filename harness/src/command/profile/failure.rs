@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use crossbridge_core::CallError;
 use crossbridge_std::profiling::source::{Position, Problem};
 use crossbridge_std::profiling::store::Trouble;
-use crossbridge_std::profiling::{SourceError, StoreError};
+use crossbridge_std::profiling::{SourceError, StoreError, StoreUrl};
 use serde_json::{Value, json};
 
 use super::outcome::{End, FileOutcome, Outcome, Unusable, chain};
@@ -191,7 +191,7 @@ impl Lost {
             }
             Unusable::Store(error) => {
                 let last = error.last.as_ref().map(|last| chain(last));
-                let message = last.unwrap_or_else(|| outcome.store.absolute().display().to_string());
+                let message = last.unwrap_or_else(|| outcome.store.place());
                 (
                     message,
                     Some(error.to_string()),
@@ -244,7 +244,7 @@ impl Lost {
         let json = json!({
             "message": format!("the store could not be used: {message}"),
             "path": PATH,
-            "store": format!("sqlite:{}", outcome.store.absolute().display()),
+            "store": outcome.store.shown(),
             "gave_up": gave_up,
             "attempts": attempts,
             "kept": object::counts(&kept),
@@ -275,21 +275,36 @@ impl Lost {
 
 /// What somebody can do about it.
 fn repair(outcome: &Outcome, error: &CallError<StoreError>) -> String {
-    let file = outcome.store.path().display();
+    // As it was named, to be found again in the command.
+    let (place, file) = match outcome.store.url() {
+        StoreUrl::Sqlite(path) | StoreUrl::Jsonl(path) => (path.display().to_string(), true),
+        url @ (StoreUrl::Postgres(_) | StoreUrl::Influx(_)) => (url.to_string(), false),
+    };
     let Some(last) = &error.last else {
         return format!("see `runtime.paths.{PATH}` in the configuration for the policies that refused");
     };
     match &last.trouble {
-        Trouble::Locked => format!("end the program that holds the lock (`fuser {file}` names it)"),
+        Trouble::Locked => format!("end the program that holds the lock (`fuser {place}` names it)"),
         Trouble::NoDirectory => "make its directory, or name another file with --store".to_owned(),
-        Trouble::IsDirectory | Trouble::NotADatabase | Trouble::Newer { .. } => {
+        Trouble::IsDirectory | Trouble::NotADatabase => {
             "name another file with --store sqlite:FILE".to_owned()
         }
-        Trouble::ReadOnly => "make the file and its directory writable".to_owned(),
+        Trouble::Newer { .. } if file => "name another file with --store sqlite:FILE".to_owned(),
+        Trouble::Newer { .. } => {
+            "run the newer release, or name another schema in --store, as ?schema=NAME".to_owned()
+        }
+        Trouble::ReadOnly if file => "make the file and its directory writable".to_owned(),
+        Trouble::ReadOnly => "name the server that takes writes, or all of them, in --store".to_owned(),
+        Trouble::Unreachable(_) | Trouble::TimedOut(_) => {
+            format!("see that {place} is up and can be reached from here")
+        }
+        Trouble::NoDatabase => "make the database (`createdb`), or name another one in --store".to_owned(),
+        Trouble::NotBuilt(feature) => format!("build it with the feature `{feature}`, or name another store"),
         Trouble::Damaged => {
-            format!("save what can be saved (`sqlite3 {file} .recover`) and put the file aside")
+            format!("save what can be saved (`sqlite3 {place} .recover`) and put the file aside")
         }
         Trouble::Full => "make room on the disk".to_owned(),
+        Trouble::Backend(_) if !file => "see what the server says".to_owned(),
         Trouble::Backend(_) | Trouble::Unreadable(_) | Trouble::Scripted => {
             "see that the file and its directory can be written".to_owned()
         }

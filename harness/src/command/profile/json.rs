@@ -7,13 +7,13 @@ use super::outcome::{End, FileOutcome, Outcome, chain};
 
 /// The object, with a line feed.
 pub(super) fn object(outcome: &Outcome) -> String {
-    let store = outcome.store.absolute().display().to_string();
+    let path = outcome.store.path().map(|path| path.display().to_string());
     let totals = outcome.totals();
     let files: Vec<_> = outcome.files.iter().map(file).collect();
     let object = json!({
         "schema": 1,
         "complete": outcome.complete(),
-        "store": { "url": format!("sqlite:{store}"), "path": store },
+        "store": { "url": outcome.store.shown(), "path": path },
         "totals": counts(&totals),
         "writes": { "attempts": totals.attempts, "retries": totals.retries },
         "files": files,

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crossbridge_std::logging::redact;
+use crossbridge_std::profiling::StoreUrl;
 
 use crate::exit::Failure;
 
-/// A SQLite file.
+/// A store, named or not.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    path: PathBuf,
+    url: StoreUrl,
     /// Nobody named it: its folder is ours to make.
     default: bool,
 }
@@ -25,42 +25,52 @@ impl Target {
             let home = environment("CROSSBRIDGE_HOME").filter(|home| !home.is_empty());
             let folder = home.map_or_else(|| PathBuf::from(".crossbridge"), PathBuf::from);
             return Ok(Self {
-                path: folder.join("crossbridge.db"),
+                url: StoreUrl::Sqlite(folder.join("crossbridge.db")),
                 default: true,
             });
         };
-        let refuse = |what: &str, hint: &str| {
-            let shown = redact::text(url);
-            Err(Failure::usage(format!("store `{shown}`: {what}"), hint))
-        };
-        let write = "write sqlite:FILE, such as sqlite:events.db or sqlite:/var/lib/crossbridge/events.db";
-        match url.split_once(':') {
-            Some(("sqlite", "")) => refuse("a file is missing", write),
-            Some(("sqlite", ":memory:")) => refuse("in memory, nothing would be kept", write),
-            Some(("sqlite", file)) if file.starts_with("//") => refuse("not the form of this URL", write),
-            Some(("sqlite", file)) => Ok(Self {
-                path: PathBuf::from(file),
-                default: false,
-            }),
-            Some(("postgres" | "postgresql" | "influxdb" | "jsonl", _)) => {
-                refuse("this kind of store is not available yet", write)
+        let url = url
+            .parse()
+            .map_err(|error: crossbridge_std::profiling::UrlError| {
+                Failure::usage(error.to_string(), error.hint())
+            })?;
+        Ok(Self { url, default: false })
+    }
+
+    pub(super) const fn url(&self) -> &StoreUrl {
+        &self.url
+    }
+
+    /// The file or directory, where it is one: from the root, as far as that can be told.
+    pub(super) fn path(&self) -> Option<PathBuf> {
+        match &self.url {
+            StoreUrl::Sqlite(path) | StoreUrl::Jsonl(path) => {
+                Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
             }
-            _ => refuse("not a store we know", write),
+            StoreUrl::Postgres(_) | StoreUrl::Influx(_) => None,
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// What to call it: its path, or its URL without secrets.
+    pub(super) fn place(&self) -> String {
+        self.path()
+            .map_or_else(|| self.url.to_string(), |path| path.display().to_string())
     }
 
-    /// The path from the root, as far as it can be told.
-    pub(super) fn absolute(&self) -> PathBuf {
-        std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone())
+    /// Its URL without secrets and with its whole path.
+    pub(super) fn shown(&self) -> String {
+        self.path().map_or_else(
+            || self.url.to_string(),
+            |path| format!("{}:{}", self.url.kind(), path.display()),
+        )
     }
 
     /// The folder to make first, if any.
     pub(super) fn folder(&self) -> Option<&Path> {
-        self.path.parent().filter(|_| self.default)
+        match &self.url {
+            StoreUrl::Sqlite(path) => path.parent().filter(|_| self.default),
+            StoreUrl::Postgres(_) | StoreUrl::Influx(_) | StoreUrl::Jsonl(_) => None,
+        }
     }
 }
 
@@ -68,39 +78,13 @@ impl Target {
 mod tests {
     use super::*;
 
-    fn parse(url: &str) -> String {
-        match Target::parse(Some(url), &|_| None) {
-            Ok(target) => format!("{}", target.path().display()),
-            Err(failure) => failure
-                .message(false)
-                .unwrap_or_default()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-        }
-    }
-
     #[test]
-    fn urls() {
-        assert_eq!(parse("sqlite:events.db"), "events.db");
-        assert_eq!(parse("sqlite:/tmp/a b?mode=ro.db"), "/tmp/a b?mode=ro.db");
-        assert_eq!(parse("sqlite:"), "error: store `sqlite:`: a file is missing");
-        assert_eq!(
-            parse("sqlite:///x"),
-            "error: store `sqlite:///x`: not the form of this URL"
-        );
-        assert_eq!(
-            parse("sqlite::memory:"),
-            "error: store `sqlite::memory:`: in memory, nothing would be kept"
-        );
-        assert_eq!(
-            parse("postgres://u:secret@db/x"),
-            "error: store `postgres://u:***@db/x`: this kind of store is not available yet"
-        );
-        assert_eq!(
-            parse("events.db"),
-            "error: store `events.db`: not a store we know"
+    fn a_url_that_is_none_is_refused_without_its_password() {
+        let failure = Target::parse(Some("postgres://u:secret@db"), &|_| None).unwrap_err();
+        let message = failure.message(false).unwrap_or_default();
+        assert!(
+            message.starts_with("error: store `postgres://u:***@db`: a database is missing\n"),
+            "{message}"
         );
     }
 
@@ -109,9 +93,10 @@ mod tests {
         let default = |home: Option<&str>| {
             let home = home.map(str::to_owned);
             let target = Target::parse(None, &move |_| home.clone()).ok()?;
-            Some((target.path().to_owned(), target.folder()?.to_owned()))
+            Some((target.url().to_string(), target.folder()?.to_owned()))
         };
-        let expected = |folder: &str| Some((Path::new(folder).join("crossbridge.db"), PathBuf::from(folder)));
+        let expected =
+            |folder: &str| Some((format!("sqlite:{folder}/crossbridge.db"), PathBuf::from(folder)));
         assert_eq!(default(None), expected(".crossbridge"));
         assert_eq!(default(Some("")), expected(".crossbridge"));
         assert_eq!(default(Some("/home/x")), expected("/home/x"));

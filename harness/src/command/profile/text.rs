@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use crossbridge_std::profiling::{SourceKind, Status, Summary};
+use crossbridge_std::profiling::{SourceKind, Status, StoreUrl, Summary};
 
 use super::outcome::{End, FileOutcome, Outcome};
 
@@ -27,10 +27,12 @@ pub(super) fn page(outcome: &Outcome) -> String {
     if totals.retries > 0 {
         let _ = writeln!(page, "The store was busy: {}.", count(totals.retries, "retry"));
     }
-    let store = outcome.store.absolute().display().to_string();
+    let store = outcome.store.place();
     if totals.stored() > 0 {
-        let _ = writeln!(page, "Stored in {store}\n");
-        let _ = writeln!(page, "  sqlite3 {} \"{}\"", quoted(&store), question(outcome));
+        let _ = writeln!(page, "Stored in {store}");
+        if let Some(ask) = ask(outcome) {
+            let _ = writeln!(page, "\n  {ask}");
+        }
     } else {
         let _ = writeln!(page, "Nothing was stored in {store}");
     }
@@ -173,8 +175,31 @@ fn describe(counts: &crossbridge_std::profiling::Counts, uncertain: bool) -> Str
     }
 }
 
-/// A question worth asking the store.
-fn question(outcome: &Outcome) -> String {
+/// A command that asks the store something worth knowing.
+fn ask(outcome: &Outcome) -> Option<String> {
+    let store = outcome.store.place();
+    match outcome.store.url() {
+        StoreUrl::Sqlite(_) => Some(format!(
+            "sqlite3 {} \"{}\"",
+            quoted(&store),
+            question(outcome, "tests")
+        )),
+        // psql knows nothing of our parameters.
+        StoreUrl::Postgres(url) => {
+            let store = store.split('?').next().unwrap_or_default();
+            let table = format!("{}.tests", url.schema());
+            Some(format!(
+                "psql {} \"{}\"",
+                quoted(store),
+                question(outcome, &table)
+            ))
+        }
+        StoreUrl::Influx(_) | StoreUrl::Jsonl(_) => None,
+    }
+}
+
+/// A question about the tests of these files.
+fn question(outcome: &Outcome, table: &str) -> String {
     let mut runs = outcome.files.iter().filter_map(|file| {
         let summary = file.summary.as_ref()?;
         (summary.kind == SourceKind::Junit)
@@ -189,7 +214,7 @@ fn question(outcome: &Outcome) -> String {
         (Some(run), None, 1) => format!("where run_id = '{run}' "),
         _ => String::new(),
     };
-    format!("select status, count(*) from tests {only}group by status")
+    format!("select status, count(*) from {table} {only}group by status")
 }
 
 /// Ready to be pasted into a shell.

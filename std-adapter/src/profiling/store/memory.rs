@@ -72,7 +72,7 @@ impl EventStore for MemoryStore {
         }
         Err(StoreError {
             doing: "write",
-            path: None,
+            place: None,
             kind,
             trouble: Trouble::Scripted,
         })

@@ -24,11 +24,11 @@ use std::time::Duration;
 use crossbridge_core::FaultKind;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 
+use super::row::Raw;
 use super::{EventStore, StoreError, Trouble, Written};
 use crate::classify;
 use crate::profiling::event::{Event, format_timestamp};
 
-mod row;
 mod schema;
 
 /// Keeps events in a SQLite file.
@@ -52,6 +52,7 @@ mod schema;
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
+    name: String,
     connection: Connection,
 }
 
@@ -91,7 +92,12 @@ impl SqliteStore {
             ),
             schema::Refusal::ReadOnly => error("open", &path, FaultKind::Permanent, Trouble::ReadOnly),
         })?;
-        Ok(Self { path, connection })
+        let name = format!("sqlite:{}", path.display());
+        Ok(Self {
+            path,
+            name,
+            connection,
+        })
     }
 
     /// The file.
@@ -162,20 +168,32 @@ impl EventStore for SqliteStore {
         let path = &self.path;
         let wrap = |source| explain("read", path, source);
         let mut select = self.connection.prepare_cached(SELECT).map_err(wrap)?;
-        let raw = select
-            .query_row([event_id], row::Raw::read)
-            .optional()
-            .map_err(wrap)?;
-        raw.map(row::Raw::into_event)
+        let raw = select.query_row([event_id], read).optional().map_err(wrap)?;
+        raw.map(Raw::into_event)
             .transpose()
             .map_err(|what| error("read", path, FaultKind::Permanent, Trouble::Unreadable(what)))
     }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The columns of a row, not checked yet.
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Raw> {
+    Ok(Raw {
+        event: [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?],
+        step_name: row.get(5)?,
+        numbers: [row.get(6)?, row.get(7)?, row.get(8)?],
+        created_at: row.get(9)?,
+        metadata: row.get(10)?,
+    })
 }
 
 fn error(doing: &'static str, path: &Path, kind: FaultKind, trouble: Trouble) -> StoreError {
     StoreError {
         doing,
-        path: Some(path.to_owned()),
+        place: Some(path.display().to_string()),
         kind,
         trouble,
     }

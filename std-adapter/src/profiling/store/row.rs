@@ -1,30 +1,22 @@
 //! A row back into an event.
 
-use rusqlite::Row;
-
 use crate::profiling::event::{Event, Millis, Seconds};
 
 /// The columns of a row, not checked yet.
 pub(super) struct Raw {
-    event: [String; 5],
-    step_name: Option<String>,
-    numbers: [Option<f64>; 3],
-    created_at: Option<String>,
-    metadata: String,
+    /// Id, run, test, type, framework.
+    pub(super) event: [String; 5],
+    pub(super) step_name: Option<String>,
+    /// Start, end, duration.
+    pub(super) numbers: [Option<f64>; 3],
+    /// RFC 3339.
+    pub(super) created_at: Option<String>,
+    /// A JSON object.
+    pub(super) metadata: String,
 }
 
 impl Raw {
-    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            event: [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?],
-            step_name: row.get(5)?,
-            numbers: [row.get(6)?, row.get(7)?, row.get(8)?],
-            created_at: row.get(9)?,
-            metadata: row.get(10)?,
-        })
-    }
-
-    /// Checks what somebody else may have written with `sqlite3`.
+    /// Checks what somebody else may have written with `sqlite3` or `psql`.
     pub(super) fn into_event(self) -> Result<Event, String> {
         let [event_id, run_id, test_id, event_type, framework] = self.event;
         let [start_time, end_time, duration_ms] = self.numbers;

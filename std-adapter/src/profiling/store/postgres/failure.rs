@@ -1,0 +1,86 @@
+//! What went wrong with a server, by its codes.
+
+use std::fmt;
+use std::io;
+
+use crossbridge_core::FaultKind;
+
+use super::connection::Failure;
+use crate::classify;
+use crate::profiling::store::Trouble;
+
+/// How far an attempt had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No session yet: no event has left.
+    Connecting,
+    /// In a session, before its COMMIT was sent: whatever was sent is rolled back.
+    Working,
+    /// COMMIT was sent.
+    Committing,
+}
+
+/// The kind and the words for a failure. One without an answer is [`FaultKind::Unknown`] only when
+/// the answer to COMMIT is what is missing: before it, a transaction that breaks off is rolled back.
+pub(super) fn explain(failure: Failure, phase: Phase) -> (FaultKind, Trouble) {
+    let silent = match phase {
+        Phase::Connecting => FaultKind::NotSent,
+        Phase::Working => FaultKind::Transient,
+        Phase::Committing => FaultKind::Unknown,
+    };
+    let error = match failure {
+        Failure::TimedOut(after) => return (silent, Trouble::TimedOut(after)),
+        Failure::Runtime(error) => return (FaultKind::NotSent, Trouble::Backend(Box::new(error))),
+        Failure::Client(error) => error,
+    };
+    if let Some(answer) = error.as_db_error() {
+        let code = answer.code().code();
+        let mut kind = classify::sql::sqlstate(code);
+        // The code says that a connection broke; we know how far it had come.
+        if kind == FaultKind::Unknown {
+            kind = silent;
+        }
+        let trouble = match code {
+            "25006" => Trouble::ReadOnly,
+            "53100" => Trouble::Full,
+            "3D000" => Trouble::NoDatabase,
+            _ => Trouble::Backend(Box::new(Answer {
+                code: code.to_owned(),
+                message: answer.message().to_owned(),
+            })),
+        };
+        return (kind, trouble);
+    }
+    let closed = error.is_closed();
+    let text = error.to_string();
+    // The library's own words say little; what is behind them says what happened.
+    let source = error.into_source();
+    let io = source
+        .as_deref()
+        .and_then(|source| source.downcast_ref::<io::Error>());
+    let wanted_another = io.is_some_and(|io| io.kind() == io::ErrorKind::PermissionDenied);
+    let network = closed || io.is_some();
+    let source = source.unwrap_or_else(|| text.into());
+    match (network, phase) {
+        // What the client library makes of a server that takes no writes where one is wanted that does.
+        (true, Phase::Connecting) if wanted_another => (FaultKind::Transient, Trouble::ReadOnly),
+        (true, _) => (silent, Trouble::Unreachable(source)),
+        // Not about the network: a password is missing, an answer makes no sense.
+        (false, _) => (FaultKind::Permanent, Trouble::Backend(source)),
+    }
+}
+
+/// What the server said, with its code. The values of a row, which are in its details, stay out.
+#[derive(Debug)]
+struct Answer {
+    code: String,
+    message: String,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (SQLSTATE {})", self.message, self.code)
+    }
+}
+
+impl std::error::Error for Answer {}

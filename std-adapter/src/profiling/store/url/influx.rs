@@ -1,0 +1,127 @@
+//! The URL of an InfluxDB server.
+
+use std::fmt;
+
+use super::{Parts, Problem, Secret, encoded, write_hosts};
+use crate::logging::redact;
+
+/// An InfluxDB server and what to write to there: `influxdb://[USER:PASSWORD@]HOST[:PORT]/DATABASE` for
+/// the write API of version 1, `influxdb://HOST[:PORT]/?org=ORG&bucket=BUCKET[&token=TOKEN]` for that of
+/// version 2. The port is 8086 if none is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InfluxUrl {
+    host: (String, u16),
+    api: InfluxApi,
+}
+
+/// Which write API, and what it wants to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InfluxApi {
+    /// `POST /write?db=…`.
+    V1 {
+        /// The database.
+        database: String,
+        /// Who writes, where the server asks.
+        login: Option<(String, Secret)>,
+    },
+    /// `POST /api/v2/write?org=…&bucket=…`.
+    V2 {
+        /// The organisation.
+        org: String,
+        /// The bucket.
+        bucket: String,
+        /// The token, where the server asks.
+        token: Option<Secret>,
+    },
+}
+
+impl InfluxUrl {
+    /// What follows `influxdb:`.
+    pub(super) fn parse(rest: &str) -> Result<Self, Problem> {
+        let parts = Parts::parse(rest, 8086, HINT)?;
+        let wrong = |what: &str| Problem::new(what, HINT);
+        let mut hosts = parts.hosts.into_iter();
+        let (Some(host), None) = (hosts.next(), hosts.next()) else {
+            return Err(wrong("more than one host"));
+        };
+        let (mut org, mut bucket, mut token) = (None, None, None);
+        for (name, value) in parts.parameters {
+            let place = match &*name {
+                "org" => &mut org,
+                "bucket" => &mut bucket,
+                "token" => &mut token,
+                _ => {
+                    return Err(wrong(&format!(
+                        "unknown parameter `{name}`, expected org, bucket or token"
+                    )));
+                }
+            };
+            *place = Some(value).filter(|value| !value.is_empty());
+        }
+        let api = match (parts.path, org, bucket) {
+            (path, Some(org), Some(bucket)) if path.is_empty() => {
+                if parts.user.is_some() || parts.password.is_some() {
+                    return Err(wrong("a user, where version 2 of the API wants a token"));
+                }
+                let token = token.map(Secret);
+                InfluxApi::V2 { org, bucket, token }
+            }
+            (database, None, None) if !database.is_empty() && !database.contains('/') => {
+                if token.is_some() {
+                    return Err(wrong("a token, where version 1 of the API wants a user"));
+                }
+                let login = parts.user.zip(parts.password);
+                InfluxApi::V1 { database, login }
+            }
+            _ => return Err(wrong("neither a database nor an org and a bucket")),
+        };
+        Ok(Self { host, api })
+    }
+
+    /// The server: a name or an address, and the port.
+    #[must_use]
+    pub fn host(&self) -> (&str, u16) {
+        (&self.host.0, self.host.1)
+    }
+
+    /// Which write API, and what it wants to know.
+    #[must_use]
+    pub const fn api(&self) -> &InfluxApi {
+        &self.api
+    }
+
+    /// Where the events end up.
+    pub(super) fn destination(&self) -> String {
+        let host = write_hosts(std::slice::from_ref(&self.host));
+        match &self.api {
+            InfluxApi::V1 { database, .. } => format!("influxdb://{host}/{}", encoded(database)),
+            InfluxApi::V2 { org, bucket, .. } => {
+                format!(
+                    "influxdb://{host}/?org={}&bucket={}",
+                    encoded(org),
+                    encoded(bucket)
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for InfluxUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let destination = self.destination();
+        match &self.api {
+            InfluxApi::V1 {
+                login: Some((user, _)),
+                ..
+            } => {
+                let rest = destination.strip_prefix("influxdb://").unwrap_or(&destination);
+                write!(f, "influxdb://{}:{}@{rest}", encoded(user), redact::MASK)
+            }
+            InfluxApi::V2 { token: Some(_), .. } => write!(f, "{destination}&token={}", redact::MASK),
+            InfluxApi::V1 { .. } | InfluxApi::V2 { .. } => f.write_str(&destination),
+        }
+    }
+}
+
+const HINT: &str =
+    "write influxdb://HOST:PORT/DATABASE or influxdb://HOST:PORT/?org=ORG&bucket=BUCKET&token=TOKEN";
