@@ -5,12 +5,16 @@
     reason = "these comments are the help, as it is printed"
 )]
 
+mod kind;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use crossbridge_harness::scenario::grid::Setting;
 use crossbridge_harness::tune::Objective;
 use crossbridge_std::config::Rate;
+
+pub(crate) use kind::Kind;
 
 /// Resilience for test platforms: replay a bad day, check a policy, save events.
 #[derive(Debug, Parser)]
@@ -202,7 +206,7 @@ Exit codes:
 
 const INGEST_EXAMPLE: &str = "\
 Example:
-  crossbridge profile ingest report.xml events.jsonl --store sqlite:events.db
+  crossbridge profile ingest report.xml results.json events.jsonl --store sqlite:events.db
   sqlite3 events.db \"select status, count(*) from tests group by status\"
 
 Exit codes:
@@ -428,7 +432,7 @@ pub(crate) enum ProfileCommand {
 /// `profile ingest`.
 #[derive(Debug, Args)]
 pub(crate) struct IngestArgs {
-    /// JUnit XML reports or files with one JSON event per line
+    /// Test reports, HTTP archives or files with one JSON event per line
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
@@ -444,15 +448,4 @@ pub(crate) struct IngestArgs {
     /// The run the events belong to; else the file says, or its content does
     #[arg(long, value_name = "ID")]
     pub(crate) run_id: Option<String>,
-}
-
-/// What a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kind {
-    /// By its content
-    Auto,
-    /// One JSON event per line
-    Jsonl,
-    /// A JUnit XML report
-    Junit,
 }

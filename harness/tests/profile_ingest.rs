@@ -71,6 +71,15 @@ fn reports_of_many_tools_go_into_one_file() {
         "nextest/nextest-ci.xml",
         "junit/ant-junit4-AccountTest.xml",
         "junit/junit5-console-jupiter.xml",
+        "pytest/pytest-json-report.json",
+        "robot/shop-output.xml",
+        "playwright/shop.json",
+        "jest/jest.json",
+        "mocha/mocha-json.json",
+        "mocha/mochawesome.json",
+        "cypress/cypress-run.json",
+        "har/full.har",
+        "selenium/chromedriver.log",
     ];
     let files = names.map(fixture);
     let arguments: Vec<_> = files.iter().map(String::as_str).chain(["--store", DB]).collect();
@@ -91,8 +100,12 @@ fn reports_of_many_tools_go_into_one_file() {
     );
     assert_eq!(asked("select sum(attempts) from tests"), total("attempts"));
     assert_eq!(asked("select sum(flaky) from tests"), total("flaky"));
-    assert_eq!(asked("select count(*) from runs"), 5);
+    assert_eq!(asked("select count(*) from runs"), 14);
     assert_eq!(object["totals"]["new"], place.count("events.db"));
+    assert_eq!(
+        asked("select count(*) from http_calls where status_code >= 400"),
+        3
+    );
 }
 
 #[test]

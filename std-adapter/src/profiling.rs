@@ -1,10 +1,10 @@
 //! Profiling: what tests did and how long it took, from files and reporters into a store.
 //!
 //! ```text
-//!   JSONL ──┐                                       ┌── MemoryStore
-//!           ├── source::open ── Item::Event ── batch ── EventStore::write
-//!   JUnit ──┘        │                              ├── SqliteStore   (feature sqlite)
-//!                    │                              └── PostgresStore (feature postgres)
+//!   JSONL ────┐                                       ┌── MemoryStore
+//!             ├── source::open ── Item::Event ── batch ── EventStore::write
+//!   reports ──┘      │                                ├── SqliteStore   (feature sqlite)
+//!                    │                                └── PostgresStore (feature postgres)
 //!                    ├── Item::Rejected, Item::Warning
 //!                    └── Summary
 //! ```

@@ -4,41 +4,8 @@ mod profiling_support;
 
 use std::fmt::Write as _;
 
-use crossbridge_std::profiling::{EventType, Options, Source, source};
-use profiling_support::{bytes, read};
-
-/// Totals as one line, the same words for every file.
-fn totals(name: &str) -> String {
-    let (items, summary) = read(name);
-    let mut out = format!("{name}: {} tests", summary.tests.total());
-    for (status, count) in summary.tests.iter().filter(|(_, count)| *count > 0) {
-        write!(out, ", {count} {status}").unwrap();
-    }
-    let retries = summary
-        .by_type
-        .get(&EventType::RetryEvent)
-        .copied()
-        .unwrap_or_default();
-    write!(
-        out,
-        "; {} attempts, {retries} retried, {} flaky",
-        summary.attempts, summary.flaky
-    )
-    .unwrap();
-    write!(
-        out,
-        "; {:.3} s, {} not measured; {} warnings",
-        summary.duration_ms / 1e3,
-        summary.unmeasured,
-        summary.warnings
-    )
-    .unwrap();
-    assert_eq!(summary.events, items.events.len() as u64);
-    for warning in &items.warnings {
-        write!(out, "\n    {warning}").unwrap();
-    }
-    out
-}
+use crossbridge_std::profiling::{Options, Source, source};
+use profiling_support::{bytes, read, totals};
 
 #[test]
 fn the_totals_are_those_of_the_tools() {

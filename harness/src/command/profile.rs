@@ -23,7 +23,7 @@ use crossbridge_std::config::Config;
 use crossbridge_std::logging::{self, LogError, LogGuard};
 use crossbridge_std::profiling::ingest::Cause;
 use crossbridge_std::profiling::{
-    Counts, EventStore, Ingest, IngestError, Notice, Options, Source, SourceKind, StoreError, source,
+    Counts, EventStore, Ingest, IngestError, Notice, Options, Source, StoreError, source,
 };
 use crossbridge_std::sleeper::ThreadSleeper;
 
@@ -31,7 +31,7 @@ use self::outcome::{End, FileOutcome, Outcome, RefusedEvent, Unusable};
 use self::progress::{Progress, Watched};
 use self::target::Target;
 use super::{environment, invalid, print};
-use crate::cli::{IngestArgs, Kind};
+use crate::cli::IngestArgs;
 use crate::exit::Failure;
 
 /// Reads every file and stores what is in them; a file that cannot be read does not keep the others
@@ -127,11 +127,7 @@ impl Session<'_> {
         let written = input.metadata().and_then(|metadata| metadata.modified()).ok();
         let options = Options {
             name: file.name.clone(),
-            kind: match self.args.kind {
-                Kind::Auto => SourceKind::Auto,
-                Kind::Jsonl => SourceKind::Jsonl,
-                Kind::Junit => SourceKind::Junit,
-            },
+            kind: self.args.kind.source(),
             run_id: self.args.run_id.clone(),
             framework: None,
             created_at: written.and_then(|at| at.try_into().ok()),

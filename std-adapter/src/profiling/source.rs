@@ -13,29 +13,53 @@
 //! Nothing is dropped in silence: every line and every test is one of these, and the [`Summary`]
 //! counts them.
 //!
+//! What is read, and how it is told apart, is in the table of [`SourceKind`].
+//!
+//! A report is all or nothing: one that breaks off, or that is not well formed, gives no events at
+//! all, only an error with the place and the number of complete tests before it. Its ids are made
+//! from the bytes of the whole file, and its end may change what its first test came to. A file of
+//! lines gives every good line, whatever the others are.
+//!
 //! Memory: a JSONL line (at most 16 MiB) at a time. Of a report all tests are held until its end,
-//! because a later element may turn out to be another attempt of an earlier one, but of each only
-//! its names and one line of its message (at most 512 characters); one XML token is at most 64 MiB.
-//! A report that breaks off gives no events at all, only an error that says how many tests came
-//! before.
+//! but of each only its names, its attempts and steps, and one line of each message (at most 512
+//! characters); besides, one XML token of at most 64 MiB, or 32 MiB of JSON.
 
-use std::io::{BufRead, Chain, Cursor, Read};
+use std::io::{self, BufRead, Chain, Cursor, Read};
 
 use jiff::Timestamp;
 
+mod attributes;
+mod cypress;
 mod detect;
 mod error;
+mod failure;
+mod har;
+mod jest;
+mod json;
 mod jsonl;
 mod junit;
+mod kind;
+mod mocha;
+mod mochawesome;
+mod playwright;
+mod pytest_json;
+mod report;
+mod robot;
+mod selenium;
 mod summary;
 mod tap;
+mod text;
+mod url;
+mod warnings;
 
 pub use detect::Found;
 pub use error::{Problem, SourceError};
+pub use kind::SourceKind;
 pub use summary::{StatusCounts, Summary};
 pub use tap::Position;
 
 use crate::profiling::event::Event;
+use detect::Extent;
 use tap::Tap;
 
 /// Starts reading `input`.
@@ -59,27 +83,59 @@ pub fn open<R: BufRead>(mut input: R, options: Options) -> Result<Source<R>, Sou
         problem,
         complete_tests: None,
     };
-    // Read ahead and put back: a pipe may hand out its first bytes one by one.
-    let mut head = Vec::with_capacity(HEAD);
-    let wanted = u64::try_from(HEAD).unwrap_or(u64::MAX);
-    input
-        .by_ref()
-        .take(wanted)
-        .read_to_end(&mut head)
-        .map_err(|error| fail(Problem::Io(error)))?;
-    let whole = head.len() < HEAD;
-    let mut tap = Tap::new(Cursor::new(head).chain(input));
-    let kind = detect::detect(&mut tap, options.kind, whole).map_err(fail)?;
-    let summary = Summary::new(kind);
-    let reader = match kind {
-        SourceKind::Junit => Reader::Junit(Box::new(junit::Junit::new(tap, options))),
-        SourceKind::Auto | SourceKind::Jsonl => Reader::Jsonl(Box::new(jsonl::Jsonl::new(tap, options))),
+    // Read ahead and put back: a pipe may hand out its first bytes one by one, and waits for more.
+    let mut head = Vec::new();
+    let mut wanted = HEAD.into_iter().peekable();
+    let found = loop {
+        let size = wanted.next().unwrap_or_default();
+        let missing = size.saturating_sub(head.len());
+        input
+            .by_ref()
+            .take(u64::try_from(missing).unwrap_or(u64::MAX))
+            .read_to_end(&mut head)
+            .map_err(|error| fail(Problem::Io(error)))?;
+        let extent = match wanted.peek() {
+            _ if head.len() < size => Extent::Whole,
+            Some(_) => Extent::Part,
+            None => Extent::Limit,
+        };
+        if let Some(found) = detect::detect(&head, options.kind, extent).map_err(fail)? {
+            break found;
+        }
     };
+    let mut tap = Tap::new(Cursor::new(head).chain(input));
+    let before = u64::try_from(found.skip).unwrap_or(u64::MAX);
+    io::copy(&mut tap.by_ref().take(before), &mut io::sink()).map_err(|error| fail(Problem::Io(error)))?;
+    let leading = found.leading.then(|| Warning {
+        at: Position::START,
+        text: format!("{before} bytes of other output before the report; passed over"),
+    });
+    let summary = Summary::new(found.kind);
     Ok(Source {
-        reader,
+        reader: reader(found.kind, tap, options),
+        leading,
         summary,
         done: false,
     })
+}
+
+fn reader<R: BufRead>(kind: SourceKind, tap: Tap<WithHead<R>>, options: Options) -> Reader<R> {
+    let parse: report::Parse<WithHead<R>> = match kind {
+        SourceKind::Auto | SourceKind::Jsonl => {
+            return Reader::Jsonl(Box::new(jsonl::Jsonl::new(tap, options)));
+        }
+        SourceKind::Junit => return Reader::Junit(Box::new(junit::Junit::new(tap, options))),
+        SourceKind::PytestJson => json::parse::<_, pytest_json::PytestJson>,
+        SourceKind::Robot => robot::parse,
+        SourceKind::Playwright => json::parse::<_, playwright::Playwright>,
+        SourceKind::Jest => json::parse::<_, jest::Jest>,
+        SourceKind::Mocha => json::parse::<_, mocha::Mocha>,
+        SourceKind::Mochawesome => json::parse::<_, mochawesome::Mochawesome>,
+        SourceKind::Cypress => json::parse::<_, cypress::Cypress>,
+        SourceKind::Har => json::parse::<_, har::Har>,
+        SourceKind::Selenium => selenium::parse,
+    };
+    Reader::Report(Box::new(report::Reader::new(tap, parse, options)))
 }
 
 /// What to read and what to add to it.
@@ -104,30 +160,6 @@ impl Options {
         Self {
             name: name.into(),
             ..Self::default()
-        }
-    }
-}
-
-/// What an input is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SourceKind {
-    /// To be found out: `<` begins XML, `{` begins JSONL.
-    #[default]
-    Auto,
-    /// One JSON object per line.
-    Jsonl,
-    /// JUnit XML, of pytest or of anything else.
-    Junit,
-}
-
-impl SourceKind {
-    /// The name in messages and on the command line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Jsonl => "jsonl",
-            Self::Junit => "junit",
         }
     }
 }
@@ -177,6 +209,8 @@ impl std::fmt::Display for Warning {
 #[derive(Debug)]
 pub struct Source<R> {
     reader: Reader<R>,
+    /// What is to be said before anything else.
+    leading: Option<Warning>,
     summary: Summary,
     done: bool,
 }
@@ -185,13 +219,15 @@ pub struct Source<R> {
 enum Reader<R> {
     Jsonl(Box<jsonl::Jsonl<WithHead<R>>>),
     Junit(Box<junit::Junit<WithHead<R>>>),
+    Report(Box<report::Reader<WithHead<R>>>),
 }
 
 /// The bytes read ahead, and the rest.
 type WithHead<R> = Chain<Cursor<Vec<u8>>, R>;
 
-/// Bytes read ahead to see what an input is.
-const HEAD: usize = 64;
+/// Bytes read ahead to see what an input is, in steps: a line of events tells at once, a report
+/// with other output before it late.
+const HEAD: [usize; 4] = [64, 512, 4 << 10, 64 << 10];
 
 impl<R> Source<R> {
     /// What was found so far; complete once the iterator has ended.
@@ -208,9 +244,11 @@ impl<R: BufRead> Iterator for Source<R> {
         if self.done {
             return None;
         }
-        let next = match &mut self.reader {
-            Reader::Jsonl(jsonl) => jsonl.next(&mut self.summary),
-            Reader::Junit(junit) => junit.next(),
+        let next = match (self.leading.take(), &mut self.reader) {
+            (Some(leading), _) => Some(Ok(Item::Warning(leading))),
+            (None, Reader::Jsonl(jsonl)) => jsonl.next(&mut self.summary),
+            (None, Reader::Junit(junit)) => junit.next(),
+            (None, Reader::Report(report)) => report.next(),
         };
         match &next {
             Some(Ok(item)) => self.summary.count(item),

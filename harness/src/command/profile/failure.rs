@@ -134,8 +134,8 @@ const fn broken_message(error: &SourceError) -> &'static str {
     match &error.problem {
         Problem::Empty(_) => "the file is empty",
         Problem::WrongKind(_) => "not a file of events",
-        Problem::Truncated { .. } => "the report breaks off",
-        Problem::Malformed(_) => "the report is not well-formed XML",
+        Problem::Truncated { .. } | Problem::CutOff(_) => "the report breaks off",
+        Problem::Malformed(_) => "the report is not well formed",
         Problem::Refused(_) | Problem::TooDeep { .. } | Problem::TooLong { .. } => "the report is refused",
         Problem::Io(_) => "the file cannot be read to its end",
     }
@@ -157,7 +157,7 @@ fn broken_hint(error: &SourceError, file: &FileOutcome) -> String {
         Problem::Io(_) if file.counts.stored() > 0 => {
             "what was read before is stored; the same command again adds the rest".to_owned()
         }
-        Problem::Truncated { .. } => {
+        Problem::Truncated { .. } | Problem::CutOff(_) => {
             "nothing of it is stored; was the test run stopped while it wrote the report?".to_owned()
         }
         Problem::WrongKind(_)

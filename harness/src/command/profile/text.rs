@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use crossbridge_std::profiling::{SourceKind, Status, StoreUrl, Summary};
+use crossbridge_std::profiling::{Status, StoreUrl, Summary};
 
 use super::outcome::{End, FileOutcome, Outcome};
 
@@ -42,14 +42,10 @@ pub(super) fn page(outcome: &Outcome) -> String {
 fn one_file(page: &mut String, file: &FileOutcome) {
     let _ = write!(page, "{STRONG}{}{STRONG:#}", file.name);
     if let Some(summary) = &file.summary {
-        let kind = match summary.kind {
-            SourceKind::Junit => "JUnit XML",
-            SourceKind::Jsonl => "JSON lines",
-            SourceKind::Auto => "unknown",
-        };
+        let kind = summary.kind.title();
         let _ = write!(page, "  {kind}");
         match &summary.run_id {
-            Some(run) if summary.kind == SourceKind::Junit => {
+            Some(run) if summary.kind.is_report() => {
                 let _ = write!(page, ", run {run}");
             }
             Some(run) => {
@@ -202,7 +198,9 @@ fn ask(outcome: &Outcome) -> Option<String> {
 fn question(outcome: &Outcome, table: &str) -> String {
     let mut runs = outcome.files.iter().filter_map(|file| {
         let summary = file.summary.as_ref()?;
-        (summary.kind == SourceKind::Junit)
+        summary
+            .kind
+            .is_report()
             .then_some(summary.run_id.as_deref())
             .flatten()
     });

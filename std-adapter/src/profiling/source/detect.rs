@@ -1,10 +1,22 @@
 //! What an input is, told by its first bytes; its name is not asked.
+//!
+//! ```text
+//!  signature, byte order mark ──► `<` ──► <robot> or any other root
+//!  of something else? refuse  ├─► `{` ──► the names of the members of the object: reports, else lines
+//!                             ├─► `[time][LEVEL]:` a log of chromedriver
+//!                             └─► text: a line further down that begins such an object?
+//! ```
+//!
+//! Test runners write to the same stream as the tests, so that output may stand before a report in
+//! JSON.
 
 use std::fmt;
-use std::io::BufRead;
 
-use super::tap::Tap;
-use super::{Problem, SourceKind};
+use super::{Problem, SourceKind, selenium};
+
+mod members;
+
+use members::Said;
 
 /// What an input turned out to be instead of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +31,8 @@ pub enum Found {
     Html,
     /// A JSON array, not one object per line.
     JsonArray,
+    /// A JSON object of another kind: without this member.
+    JsonWithout(&'static str),
     /// XML with another root element; the name, cut at 80 characters.
     OtherXml(String),
     /// The byte that begins no format we read.
@@ -33,6 +47,7 @@ impl fmt::Display for Found {
             Self::Utf16 => f.write_str("UTF-16 text (convert it to UTF-8 first)"),
             Self::Html => f.write_str("an HTML page"),
             Self::JsonArray => f.write_str("a JSON array"),
+            Self::JsonWithout(member) => write!(f, "JSON without `{member}`"),
             Self::OtherXml(root) => write!(f, "XML with the root element <{root}>"),
             Self::Byte(byte) if byte.is_ascii_graphic() => {
                 write!(f, "text that begins with `{}`", char::from(*byte))
@@ -42,114 +57,155 @@ impl fmt::Display for Found {
     }
 }
 
-/// Skips a byte order mark and white space, and says what follows. What the caller asks for is not
-/// overruled, but an input with nothing in it is nothing, whatever was asked for.
-///
-/// `whole` is whether the first buffer is all there is.
-pub(super) fn detect<R: BufRead>(
-    tap: &mut Tap<R>,
-    asked: SourceKind,
-    whole: bool,
-) -> Result<SourceKind, Problem> {
-    let start = tap.fill_buf().map_err(Problem::Io)?;
-    if start.is_empty() {
-        return Err(Problem::Empty("no bytes"));
+/// How much of the input the first bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// More can be read, if that helps.
+    Part,
+    /// There is more, but no more will be looked at.
+    Limit,
+    /// This is all there is.
+    Whole,
+}
+
+/// What was found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Detected {
+    pub(super) kind: SourceKind,
+    /// Bytes before the document.
+    pub(super) skip: usize,
+    /// Whether there is other output among those.
+    pub(super) leading: bool,
+}
+
+/// Skips a byte order mark and white space, and says what follows; `None` where more bytes would
+/// help. What the caller asks for is not overruled, but an input with nothing in it is nothing,
+/// whatever was asked for.
+pub(super) fn detect(head: &[u8], asked: SourceKind, extent: Extent) -> Result<Option<Detected>, Problem> {
+    if head.len() < SIGNATURE && extent == Extent::Part {
+        return Ok(None);
     }
     let wrong = |found| Err(Problem::WrongKind(found));
-    match start {
+    let mark = match head {
+        [] => return Err(Problem::Empty("no bytes")),
         [0x1f, 0x8b, ..] => return wrong(Found::Gzip),
         [b'P', b'K', 3 | 5 | 7, ..] => return wrong(Found::Zip),
         // With a mark, or recognised by the zero beside the first character.
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'<' | b'{', 0, ..] | [0, b'<' | b'{', ..] => {
             return wrong(Found::Utf16);
         }
-        [0xef, 0xbb, 0xbf, ..] => tap.consume(3),
-        _ => {}
-    }
-    let first = loop {
-        let available = tap.fill_buf().map_err(Problem::Io)?;
-        if available.is_empty() {
-            return Err(Problem::Empty("nothing but white space"));
-        }
-        match available.iter().position(|byte| !byte.is_ascii_whitespace()) {
-            Some(blanks) => {
-                let first = available.get(blanks).copied().unwrap_or_default();
-                tap.consume(blanks);
-                break first;
-            }
-            None => {
-                let blanks = available.len();
-                tap.consume(blanks);
-            }
-        }
+        [0xef, 0xbb, 0xbf, ..] => 3,
+        _ => 0,
     };
-    // A whole file that says "nothing" in JSON.
-    let rest = tap.fill_buf().map_err(Problem::Io)?;
-    if whole {
-        let compact: Vec<u8> = rest
-            .iter()
-            .copied()
-            .filter(|byte| !byte.is_ascii_whitespace())
-            .collect();
-        match compact.as_slice() {
-            b"null" => return Err(Problem::Empty("only `null`")),
-            b"[]" => return Err(Problem::Empty("an empty JSON array")),
-            b"{}" => return Err(Problem::Empty("an empty JSON object")),
-            _ => {}
-        }
+    let content = head.get(mark..).unwrap_or_default();
+    let text = content.trim_ascii_start();
+    let skip = head.len() - text.len();
+    let Some(&first) = text.first() else {
+        return match extent {
+            Extent::Part => Ok(None),
+            Extent::Limit => wrong(Found::Byte(b' ')),
+            Extent::Whole => Err(Problem::Empty("nothing but white space")),
+        };
+    };
+    if extent == Extent::Whole
+        && let Some(what) = nothing(text)
+    {
+        return Err(Problem::Empty(what));
     }
+    let found = |kind| {
+        Ok(Some(Detected {
+            kind,
+            skip,
+            leading: false,
+        }))
+    };
     match (asked, first) {
-        (SourceKind::Jsonl | SourceKind::Junit, _) => Ok(asked),
-        (SourceKind::Auto, b'<') => Ok(SourceKind::Junit),
-        (SourceKind::Auto, b'{') => Ok(SourceKind::Jsonl),
-        (SourceKind::Auto, b'[') => wrong(Found::JsonArray),
-        (SourceKind::Auto, byte) => wrong(Found::Byte(byte)),
+        (SourceKind::Jsonl | SourceKind::Junit | SourceKind::Robot | SourceKind::Selenium, _) => found(asked),
+        (SourceKind::Auto, b'<') => match root(text) {
+            None if extent == Extent::Part => Ok(None),
+            Some(b"robot") => found(SourceKind::Robot),
+            Some(_) | None => found(SourceKind::Junit),
+        },
+        (SourceKind::Auto, b'{') => match members::look(text) {
+            Said::Kind(kind) => found(kind),
+            Said::CutOff if extent == Extent::Part => Ok(None),
+            Said::CutOff | Said::Nothing => found(SourceKind::Jsonl),
+        },
+        (SourceKind::Auto, b'[') if log_line(text) => found(SourceKind::Selenium),
+        (_, b'{') => found(asked),
+        (_, _) => match document(text) {
+            Some((at, kind)) => Ok(Some(Detected {
+                kind: if asked == SourceKind::Auto { kind } else { asked },
+                skip: skip + at,
+                leading: true,
+            })),
+            None if extent == Extent::Part => Ok(None),
+            None if asked != SourceKind::Auto => found(asked),
+            None if first == b'[' => wrong(Found::JsonArray),
+            None => wrong(Found::Byte(first)),
+        },
     }
 }
+
+/// A whole file that says "nothing" in JSON.
+fn nothing(text: &[u8]) -> Option<&'static str> {
+    let start: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .take(5)
+        .collect();
+    match start.as_slice() {
+        b"null" => Some("only `null`"),
+        b"[]" => Some("an empty JSON array"),
+        b"{}" => Some("an empty JSON object"),
+        _ => None,
+    }
+}
+
+/// The name of the first element, if it is there.
+fn root(mut text: &[u8]) -> Option<&[u8]> {
+    loop {
+        text = text.trim_ascii_start().strip_prefix(b"<")?;
+        let end: &[u8] = match text {
+            [b'?', ..] => b"?>",
+            [b'!', b'-', ..] => b"-->",
+            [b'!', ..] => b">",
+            name => {
+                let length = name
+                    .iter()
+                    .position(|byte| byte.is_ascii_whitespace() || b"/>".contains(byte))?;
+                return name.get(..length);
+            }
+        };
+        let at = text.windows(end.len()).position(|window| window == end)?;
+        text = text.get(at + end.len()..)?;
+    }
+}
+
+/// The first line that begins the object of a report, after something else.
+fn document(text: &[u8]) -> Option<(usize, SourceKind)> {
+    let mut at = 0;
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        let rest = text.get(at..)?;
+        if rest.first() == Some(&b'{')
+            && let Said::Kind(kind) = members::look(rest)
+            && kind != SourceKind::Jsonl
+        {
+            return Some((at, kind));
+        }
+        at += line.len();
+    }
+    None
+}
+
+fn log_line(text: &[u8]) -> bool {
+    let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    std::str::from_utf8(line).is_ok_and(|line| selenium::head(line).is_some())
+}
+
+/// Bytes of the longest signature.
+const SIGNATURE: usize = 4;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn auto(bytes: &[u8]) -> String {
-        match detect(&mut Tap::new(bytes), SourceKind::Auto, true) {
-            Ok(kind) => kind.as_str().to_owned(),
-            Err(problem) => problem.to_string(),
-        }
-    }
-
-    #[test]
-    fn content_decides() {
-        let expected = "expected JUnit XML or JSON lines";
-        assert_eq!(auto(b"<testsuites/>"), "junit");
-        assert_eq!(auto(b"\xef\xbb\xbf \r\n\t<a/>"), "junit");
-        assert_eq!(auto(b"\n{\"a\":1}"), "jsonl");
-        assert_eq!(auto(b""), "empty: no bytes");
-        assert_eq!(auto(b"\xef\xbb\xbf"), "empty: nothing but white space");
-        assert_eq!(auto(b" \n\t "), "empty: nothing but white space");
-        assert_eq!(auto(b"null\n"), "empty: only `null`");
-        assert_eq!(auto(b"[ ]"), "empty: an empty JSON array");
-        assert_eq!(auto(b"{}"), "empty: an empty JSON object");
-        assert_eq!(auto(b"[{}]"), format!("found a JSON array, {expected}"));
-        assert_eq!(
-            auto(b"\x1f\x8b\x08"),
-            format!("found gzip data (unpack it first), {expected}")
-        );
-        assert_eq!(
-            auto(b"PK\x03\x04"),
-            format!("found a zip archive (unpack it first), {expected}")
-        );
-        assert_eq!(
-            auto(b"<\0a\0"),
-            format!("found UTF-16 text (convert it to UTF-8 first), {expected}")
-        );
-        assert_eq!(
-            auto(b"hello"),
-            format!("found text that begins with `h`, {expected}")
-        );
-        assert_eq!(
-            auto(b"\x00\x01"),
-            format!("found data that begins with byte 0x00, {expected}")
-        );
-    }
-}
+mod tests;

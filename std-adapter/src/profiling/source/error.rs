@@ -52,6 +52,7 @@ impl std::error::Error for SourceError {
             | Problem::WrongKind(_)
             | Problem::Malformed(_)
             | Problem::Truncated { .. }
+            | Problem::CutOff(_)
             | Problem::Refused(_)
             | Problem::TooDeep { .. }
             | Problem::TooLong { .. } => None,
@@ -67,6 +68,7 @@ impl Fault for SourceError {
             | Problem::WrongKind(_)
             | Problem::Malformed(_)
             | Problem::Truncated { .. }
+            | Problem::CutOff(_)
             | Problem::Refused(_)
             | Problem::TooDeep { .. }
             | Problem::TooLong { .. } => FaultKind::Permanent,
@@ -90,6 +92,8 @@ pub enum Problem {
         /// Where that element began.
         since: Position,
     },
+    /// It ends too early, in JSON; what was found there.
+    CutOff(String),
     /// It asks for something that is never done, such as resolving entities.
     Refused(&'static str),
     /// Elements are nested too deep.
@@ -110,11 +114,12 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty(what) => write!(f, "empty: {what}"),
-            Self::WrongKind(found) => write!(f, "found {found}, expected JUnit XML or JSON lines"),
+            Self::WrongKind(found) => write!(f, "found {found}, expected a test report or JSON lines"),
             Self::Malformed(reason) => f.write_str(reason),
             Self::Truncated { open, since } => {
                 write!(f, "the file ends inside <{open}>, which began at {since}")
             }
+            Self::CutOff(found) => write!(f, "{found}; the file ends inside the report"),
             Self::Refused(what) => write!(f, "refused: {what}"),
             Self::TooDeep { limit } => write!(f, "elements nested deeper than {limit}"),
             Self::TooLong { limit } => write!(f, "a tag or text of more than {limit} bytes"),

@@ -176,8 +176,9 @@ impl<R: BufRead> Jsonl<R> {
     }
 }
 
+/// How a line ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum LineEnd {
+pub(super) enum LineEnd {
     Newline,
     OfFile,
     /// Cut at the limit; the rest was skipped up to the newline or the end of the file.
@@ -185,7 +186,7 @@ enum LineEnd {
 }
 
 /// Reads up to and without the newline, holding at most [`MAX_LINE`] bytes.
-fn read_line<R: BufRead>(input: &mut R, into: &mut Vec<u8>) -> std::io::Result<LineEnd> {
+pub(super) fn read_line<R: BufRead>(input: &mut R, into: &mut Vec<u8>) -> std::io::Result<LineEnd> {
     into.clear();
     let mut too_long = false;
     loop {

@@ -38,11 +38,9 @@ use super::{Item, Options, SourceError};
 
 mod attributes;
 mod emit;
-mod failure;
 mod group;
 mod parse;
 mod report;
-mod text;
 
 /// The reader of JUnit XML.
 #[derive(Debug)]
@@ -82,12 +80,7 @@ impl<R: BufRead> Junit<R> {
                         State::Read(Box::new(emit::Emitter::new(report, tests, &self.options)))
                     }
                     Err(failure) => {
-                        return Some(Err(SourceError {
-                            name: self.options.name.clone(),
-                            at: Some(failure.at),
-                            problem: failure.problem,
-                            complete_tests: failure.complete_tests,
-                        }));
+                        return Some(Err(failure.of(&self.options.name)));
                     }
                 },
                 State::Read(mut emitter) => {

@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::profiling::event::{EventType, MAX_QUOTED, Millis, Seconds};
+use crate::profiling::source::json::without_place;
 
 /// The fields of a line that is an event.
 #[derive(Debug)]
@@ -56,16 +57,6 @@ pub(super) fn parse(text: &[u8]) -> Result<Line, BadLine> {
             at_end: error.is_eof(),
             reason: without_place(&error),
         })
-}
-
-/// The message of an error of `serde_json` without the place, which is line 1 for every line.
-fn without_place(error: &serde_json::Error) -> String {
-    let mut text = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    if let Some(length) = text.strip_suffix(&place).map(str::len) {
-        text.truncate(length);
-    }
-    text
 }
 
 /// Deserializes field by field, so that an error has the place of its field.

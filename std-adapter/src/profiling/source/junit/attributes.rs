@@ -1,77 +1,17 @@
-//! The attributes of one tag.
-
-use std::collections::HashSet;
+//! What the attributes of a suite and of a test say.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
-use quick_xml::events::BytesStart;
 
 use super::report::Declared;
-use super::text;
 use crate::profiling::event::{MAX_QUOTED, Millis};
-
-/// The attributes of a tag that mean something to us, unescaped, and what was odd about them.
-#[derive(Debug, Default)]
-pub(super) struct Attributes {
-    known: Vec<(&'static str, String)>,
-    /// What is odd about the values asked for so far.
-    pub(super) odd: Vec<String>,
-}
+use crate::profiling::source::attributes::Attributes;
 
 impl Attributes {
-    /// Reads all attributes of a tag.
-    ///
-    /// # Errors
-    ///
-    /// What is not well formed about them: syntax, one given twice, an unknown entity.
-    pub(super) fn read(tag: &BytesStart<'_>) -> Result<Self, String> {
-        let mut out = Self::default();
-        let mut seen = HashSet::new();
-        let mut list = tag.attributes();
-        // Its own check for duplicates compares each with each.
-        list.with_checks(false);
-        for attribute in list {
-            let attribute = attribute.map_err(|error| error.to_string())?;
-            let name = attribute.key.into_inner();
-            if !seen.insert(name) {
-                return Err(format!(
-                    "attribute `{}` is given twice",
-                    name.chars().take(MAX_QUOTED).collect::<String>()
-                ));
-            }
-            let known = KNOWN.into_iter().find(|known| *known == name);
-            let raw = attribute.value.as_ref();
-            if known.is_none() && !raw.contains('&') {
-                continue;
-            }
-            let (value, replaced) = text::unescape(raw).map_err(|reason| {
-                format!(
-                    "attribute `{}`: {reason}",
-                    name.chars().take(MAX_QUOTED).collect::<String>()
-                )
-            })?;
-            if let Some(known) = known {
-                if replaced {
-                    out.odd.push(format!(
-                        "`{known}` refers to a character that XML does not have; replaced"
-                    ));
-                }
-                out.known.push((known, value));
-            }
-        }
-        Ok(out)
-    }
-
-    /// The value of `name`, taken out.
-    pub(super) fn take(&mut self, name: &str) -> Option<String> {
-        let at = self.known.iter().position(|(known, _)| *known == name)?;
-        Some(self.known.swap_remove(at).1)
-    }
-
     /// `time` in seconds as a span; odd values are noted and are no span.
-    pub(super) fn time(&mut self) -> Option<Millis> {
+    pub(in crate::profiling::source::junit) fn time(&mut self) -> Option<Millis> {
         let found = self.take("time")?;
         let read = found
             .trim()
@@ -91,7 +31,7 @@ impl Attributes {
     }
 
     /// `timestamp`; the second value tells whether it came without a zone and was taken as UTC.
-    pub(super) fn timestamp(&mut self) -> Option<(Timestamp, bool)> {
+    pub(in crate::profiling::source::junit) fn timestamp(&mut self) -> Option<(Timestamp, bool)> {
         let found = self.take("timestamp")?;
         let text = found.trim();
         // ISO 8601 nearly always; mocha and TestNG write dates as in mails.
@@ -113,7 +53,7 @@ impl Attributes {
     }
 
     /// The counts of a suite.
-    pub(super) fn declared(&mut self) -> Declared {
+    pub(in crate::profiling::source::junit) fn declared(&mut self) -> Declared {
         let mut count = |names: &[&str]| {
             let (name, found) = names
                 .iter()
@@ -141,7 +81,8 @@ fn short(text: &str) -> String {
     text.chars().take(MAX_QUOTED).collect()
 }
 
-const KNOWN: [&str; 16] = [
+/// The attributes that are read.
+pub(super) const KNOWN: [&str; 16] = [
     "name",
     "classname",
     "file",

@@ -172,7 +172,11 @@ fn own_attempt(case: &Case) -> Attempt {
 /// What the children of a `<testcase>` say together.
 fn status(case: &Case) -> Status {
     if case.failures > 0 {
-        return Status::Failed;
+        // cargo-nextest says so; nobody else does.
+        return match case.attempt.error_type.as_deref() {
+            Some("test timeout") => Status::Timeout,
+            Some(_) | None => Status::Failed,
+        };
     }
     if case.errors > 0 {
         return Status::Error;

@@ -5,11 +5,12 @@ use std::io::BufRead;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::attributes::Attributes;
-use super::failure::{self, Failure, MAX_TOKEN, short};
+use super::attributes::KNOWN;
 use super::report::{Attempt, Case, Outcome, Report, Skip, Suite};
-use super::text;
+use crate::profiling::source::attributes::Attributes;
+use crate::profiling::source::failure::{self, Failure, MAX_TOKEN, short};
 use crate::profiling::source::tap::{Position, Tap};
+use crate::profiling::source::text;
 use crate::profiling::source::{Found, Problem};
 
 /// Reads a whole report.
@@ -115,7 +116,7 @@ impl Walk {
         if self.stack.len() >= MAX_DEPTH {
             return Err(Problem::TooDeep { limit: MAX_DEPTH });
         }
-        let mut attributes = Attributes::read(tag).map_err(Problem::Malformed)?;
+        let mut attributes = Attributes::read(tag, &KNOWN).map_err(Problem::Malformed)?;
         let parent = self.stack.last().map(|(frame, ..)| frame);
         let frame = match (name, parent) {
             (_, None) if self.closed => {

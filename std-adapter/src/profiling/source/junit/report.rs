@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::profiling::event::Millis;
 use crate::profiling::identity::Fingerprint;
-use crate::profiling::source::{Position, Warning};
+use crate::profiling::source::Position;
+use crate::profiling::source::warnings::Warnings;
 
 /// A report read to its end.
 #[derive(Debug, Default)]
@@ -68,7 +69,7 @@ pub(super) struct Attempt {
     pub(super) outcome: Outcome,
     pub(super) time: Option<Millis>,
     pub(super) timestamp: Option<Timestamp>,
-    /// The first line, at most [`MAX_MESSAGE`](super::text::MAX_MESSAGE) characters.
+    /// The first line, at most [`MAX_MESSAGE`](crate::profiling::source::text::MAX_MESSAGE) characters.
     pub(super) message: Option<String>,
     pub(super) error_type: Option<String>,
 }
@@ -119,35 +120,3 @@ impl Declared {
         sum(&mut self.skipped, other.skipped);
     }
 }
-
-/// Warnings, the first hundred in full.
-#[derive(Debug, Default)]
-pub(super) struct Warnings {
-    kept: Vec<Warning>,
-    more: u64,
-}
-
-impl Warnings {
-    pub(super) fn push(&mut self, at: Position, text: impl Into<String>) {
-        if self.kept.len() < MAX_WARNINGS {
-            self.kept.push(Warning {
-                at,
-                text: text.into(),
-            });
-        } else {
-            self.more += 1;
-        }
-    }
-
-    /// All of them, the last one saying how many more there were.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = Warning> {
-        let last = self.kept.last().map_or(Position::START, |warning| warning.at);
-        let rest = (self.more > 0).then(|| Warning {
-            at: last,
-            text: format!("{} more warnings after this one", self.more),
-        });
-        std::mem::take(&mut self.kept).into_iter().chain(rest)
-    }
-}
-
-const MAX_WARNINGS: usize = 100;

@@ -1,4 +1,4 @@
-//! Text out of XML: references, control characters, first lines.
+//! Text out of reports: references of XML, control characters, colours, first lines.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -89,6 +89,15 @@ const fn is_control(char: char) -> bool {
     matches!(char, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}')
 }
 
+/// The [first line](first_line) of a text without what only terminals understand: colours and
+/// other control characters.
+pub(super) fn message(text: &str) -> Option<String> {
+    // A message may be the output of a whole program: what is cut off here is never shown.
+    let end = text.floor_char_boundary(MAX_MESSAGE * 16);
+    let plain = anstream::adapter::strip_str(text.get(..end)?).to_string();
+    first_line(&plain)
+}
+
 /// The first line that is not blank, at most [`MAX_MESSAGE`] characters of it.
 pub(super) fn first_line(text: &str) -> Option<String> {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
@@ -137,6 +146,13 @@ mod tests {
     fn other_entities_are_errors() {
         assert_eq!(unescape("&nosuch;"), Err("unknown entity `&nosuch;`".to_owned()));
         assert_eq!(unescape("a & b"), Err("`&` without a `;` after it".to_owned()));
+    }
+
+    #[test]
+    fn a_message_has_no_colours() {
+        let coloured = "\n\u{1b}[31mError: \u{1b}[2mexpect(\u{1b}[22mx\0)\u{1b}[39m\nmore";
+        assert_eq!(message(coloured).as_deref(), Some("Error: expect(x)"));
+        assert_eq!(message("\u{1b}[31m\u{1b}[39m"), None);
     }
 
     #[test]

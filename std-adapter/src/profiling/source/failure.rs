@@ -3,10 +3,9 @@
 use quick_xml::errors::Error;
 use quick_xml::events::BytesText;
 
-use super::text;
+use super::tap::{Position, TokenTooLong};
+use super::{Found, Problem, SourceError, text};
 use crate::profiling::event::MAX_QUOTED;
-use crate::profiling::source::tap::{Position, TokenTooLong};
-use crate::profiling::source::{Found, Problem};
 
 /// Why a report could not be read to its end.
 #[derive(Debug)]
@@ -15,6 +14,18 @@ pub(super) struct Failure {
     pub(super) problem: Problem,
     /// Complete tests before it, once the root element was a report's.
     pub(super) complete_tests: Option<u64>,
+}
+
+impl Failure {
+    /// The same as an error of the input of that name.
+    pub(super) fn of(self, name: &str) -> SourceError {
+        SourceError {
+            name: name.to_owned(),
+            at: Some(self.at),
+            problem: self.problem,
+            complete_tests: self.complete_tests,
+        }
+    }
 }
 
 /// Refuses a document type that declares entities. A bare one, or one that names a file, is passed

@@ -1,0 +1,86 @@
+//! Texts of a report, as they are kept.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
+
+use crate::profiling::source::text;
+
+/// A name: text with control characters made visible.
+#[derive(Debug, Default)]
+pub(in crate::profiling::source) struct Text(pub(in crate::profiling::source) String);
+
+/// The first line of a message, without colours, at most 512 characters of it.
+#[derive(Debug, Default)]
+pub(in crate::profiling::source) struct Message(pub(in crate::profiling::source) Option<String>);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(Bytes(|found: &str| {
+            let mut out = String::with_capacity(found.len());
+            text::push_visible(&mut out, found);
+            Self(out)
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Message {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(Bytes(|found: &str| Self(text::message(found))))
+    }
+}
+
+/// A value that is a text in most files and may be anything in others; only the text is kept.
+#[derive(Debug, Default)]
+pub(in crate::profiling::source) struct Code(pub(in crate::profiling::source) Option<String>);
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Text(String),
+            Other(IgnoredAny),
+        }
+        Ok(match Either::deserialize(deserializer)? {
+            Either::Text(text) => Self(Some(text)),
+            Either::Other(IgnoredAny) => Self(None),
+        })
+    }
+}
+
+struct Bytes<F>(F);
+
+impl<T, F: FnOnce(&str) -> T> Visitor<'_> for Bytes<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, found: &str) -> Result<T, E> {
+        Ok((self.0)(found))
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, found: &[u8]) -> Result<T, E> {
+        match std::str::from_utf8(found) {
+            Ok(found) => Ok((self.0)(found)),
+            // Half of a surrogate pair, as `serde_json` hands it on.
+            Err(error) if found.get(error.valid_up_to()) == Some(&0xed) => Ok((self.0)(&replaced(found))),
+            Err(_) => Err(E::custom("found a text that is not UTF-8")),
+        }
+    }
+}
+
+/// The text with one U+FFFD for every run of bytes that are not UTF-8.
+fn replaced(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        let inside = chunk.valid().is_empty() && out.ends_with(char::REPLACEMENT_CHARACTER);
+        if !chunk.invalid().is_empty() && !inside {
+            out.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    out
+}

@@ -1,0 +1,400 @@
+//! `output.xml` of Robot Framework 4 to 7: tests, and the keywords that they call themselves.
+//!
+//! | in the file | read as |
+//! |---|---|
+//! | `<test>` | a test `Suite.Inner::Name` |
+//! | `PASS`, `FAIL`, `SKIP`, `NOT RUN` | passed, failed, skipped, skipped |
+//! | `<kw>`, `<for>`, `<while>`, `<if>`, `<try>`, `<group>` right below a test | `step_end`; its setup and teardown `setup_end`, `teardown_end` |
+//! | a suite teardown that failed | every test of the suite failed that was not skipped |
+//! | a suite teardown that was skipped | every test of the suite is skipped |
+//! | a message that `rebot --merge` wrote | the attempts before the last |
+//!
+//! `<test><status>` says PASS even where the teardown of the suite failed afterwards: Robot counts
+//! such tests as failed, and so does this. What a keyword calls in turn is not read. Times have no
+//! zone and are taken as UTC. What [JUnit](super::junit) says of safety holds here; elements may be
+//! nested 1,000 deep.
+
+use std::io::BufRead;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+
+use super::attributes::Attributes;
+use super::failure::{self, Failure, MAX_TOKEN, short};
+use super::report::{Report, Step, Test};
+use super::tap::{Position, Tap};
+use super::{Found, Problem, text};
+use crate::profiling::event::{EventType, Millis, Status};
+
+mod ended;
+mod merged;
+
+use ended::Ended;
+
+/// Reads a whole `output.xml`.
+pub(super) fn parse<R: BufRead>(tap: Tap<R>) -> Result<Report, Failure> {
+    let mut walk = Walk {
+        report: Report::new("robot", tap.position()),
+        stack: Vec::new(),
+        total: None,
+        rooted: false,
+        encoding: None,
+    };
+    let mut reader = Reader::from_reader(tap);
+    reader.config_mut().expand_empty_elements = true;
+    let mut buffer = Vec::new();
+    loop {
+        buffer.clear();
+        let at = reader.get_ref().position();
+        reader.get_mut().allow(MAX_TOKEN);
+        let step = match reader.read_event_into(&mut buffer) {
+            Ok(Event::Eof) => {
+                walk.report.fingerprint = reader.get_ref().fingerprint();
+                let end = reader.get_ref().position();
+                return match walk.end() {
+                    Ok(()) => Ok(walk.report),
+                    Err(problem) => Err(fail(&walk.report, end, problem)),
+                };
+            }
+            Ok(event) => walk.step(at, &event),
+            Err(error) => {
+                let open = walk.stack.last();
+                let open = open.map(|open| (open.name.as_str(), open.at));
+                Err(failure::explain(error, open, walk.encoding.as_deref()))
+            }
+        };
+        if let Err(problem) = step {
+            return Err(fail(&walk.report, at, problem));
+        }
+    }
+}
+
+fn fail(report: &Report, at: Position, problem: Problem) -> Failure {
+    Failure {
+        at,
+        problem,
+        complete_tests: u64::try_from(report.tests().count()).ok(),
+    }
+}
+
+struct Walk {
+    report: Report,
+    stack: Vec<Open>,
+    /// Passed, failed and skipped tests by the statistics at the end.
+    total: Option<[Option<u64>; 3]>,
+    /// The root element has begun.
+    rooted: bool,
+    encoding: Option<String>,
+}
+
+/// An open element.
+struct Open {
+    frame: Frame,
+    name: String,
+    at: Position,
+}
+
+/// What an open element is to us.
+enum Frame {
+    Root,
+    Suite {
+        /// With the names of those around it.
+        name: String,
+        /// The first record that is in it.
+        first: usize,
+        /// How its teardown ended.
+        teardown: Option<Ended>,
+    },
+    Test(Box<Test>),
+    /// A keyword right below a test, or the setup or teardown of a suite.
+    Step(Box<Step>, Option<Ended>),
+    Status(Ended, String),
+    Tag(String),
+    Statistics,
+    Total,
+    Other,
+}
+
+impl Walk {
+    fn step(&mut self, at: Position, event: &Event<'_>) -> Result<(), Problem> {
+        match event {
+            Event::Start(tag) => self.start(at, tag)?,
+            Event::End(_) => self.close(),
+            Event::Text(text) => self.text(text.as_ref())?,
+            Event::CData(text) => self.text(text.as_ref())?,
+            Event::GeneralRef(name) => {
+                let mut replaced = String::new();
+                text::push_reference(&mut replaced, name.as_ref()).map_err(Problem::Malformed)?;
+                self.text(&replaced)?;
+            }
+            Event::DocType(doctype) => failure::check_doctype(doctype)?,
+            Event::Decl(declaration) => {
+                self.encoding = declaration
+                    .encoding()
+                    .and_then(Result::ok)
+                    .map(std::borrow::Cow::into_owned);
+            }
+            // An empty element is expanded, the end is seen before.
+            Event::Empty(_) | Event::Eof | Event::Comment(_) | Event::PI(_) => {}
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, at: Position, tag: &BytesStart<'_>) -> Result<(), Problem> {
+        let local = tag.local_name();
+        let name = local.as_ref();
+        if self.stack.len() >= MAX_DEPTH {
+            return Err(Problem::TooDeep { limit: MAX_DEPTH });
+        }
+        // Below a keyword nothing is read, and most of a file is there.
+        let inside = self.stack.last().map(|open| &open.frame);
+        if matches!((inside, name), (Some(Frame::Other), _)) {
+            self.open(Frame::Other, name, at);
+            return Ok(());
+        }
+        let mut attributes = Attributes::read(tag, &KNOWN).map_err(Problem::Malformed)?;
+        let mut take = |name: &str| attributes.take(name);
+        let frame = match (name, inside) {
+            (_, None) if self.rooted => {
+                let second = format!("a second root element <{}>", short(name));
+                return Err(Problem::Malformed(second));
+            }
+            ("robot", None) => {
+                self.rooted = true;
+                if let Some(generated) = take("generated") {
+                    self.report.run_at = self.time(&generated);
+                }
+                Frame::Root
+            }
+            (_, None) => return Err(Problem::WrongKind(Found::OtherXml(short(name)))),
+            ("suite", Some(Frame::Root)) => self.suite(None, take("name")),
+            ("suite", Some(Frame::Suite { name: outer, .. })) => {
+                let outer = outer.clone();
+                self.suite(Some(outer), take("name"))
+            }
+            ("test", Some(Frame::Suite { name: suite, .. })) => {
+                let name = take("name").unwrap_or_default();
+                let mut test = Test {
+                    id: format!("{suite}::{name}"),
+                    ..Test::default()
+                };
+                test.note("name", Some(name));
+                test.note("suite", Some(suite.as_str()));
+                test.note("line", take("line").and_then(|line| line.parse::<u64>().ok()));
+                Frame::Test(Box::new(test))
+            }
+            ("kw", Some(Frame::Test(_) | Frame::Suite { .. })) => {
+                let kind = match take("type").as_deref() {
+                    Some("SETUP" | "setup") => EventType::SetupEnd,
+                    Some("TEARDOWN" | "teardown") => EventType::TeardownEnd,
+                    Some(_) | None => EventType::StepEnd,
+                };
+                Frame::Step(Box::new(Step::new(kind, take("name"))), None)
+            }
+            ("for" | "while" | "if" | "try" | "group", Some(Frame::Test(_))) => {
+                let named = take("name").filter(|name| !name.is_empty());
+                let step = Step::new(EventType::StepEnd, named.or_else(|| Some(name.to_uppercase())));
+                Frame::Step(Box::new(step), None)
+            }
+            ("status", Some(Frame::Test(_) | Frame::Suite { .. } | Frame::Step(..))) => {
+                let ended = self.ended(&mut attributes);
+                Frame::Status(ended, String::new())
+            }
+            ("tag", Some(Frame::Test(_))) => Frame::Tag(String::new()),
+            ("statistics", Some(Frame::Root)) => Frame::Statistics,
+            ("total", Some(Frame::Statistics)) => Frame::Total,
+            ("stat", Some(Frame::Total)) => {
+                let mut count = |name| take(name).and_then(|count| count.parse().ok());
+                self.total = Some([count("pass"), count("fail"), count("skip")]);
+                Frame::Other
+            }
+            (_, Some(_)) => Frame::Other,
+        };
+        self.open(frame, name, at);
+        Ok(())
+    }
+
+    fn open(&mut self, frame: Frame, name: &str, at: Position) {
+        let name = short(name);
+        self.stack.push(Open { frame, name, at });
+    }
+
+    fn suite(&self, outer: Option<String>, name: Option<String>) -> Frame {
+        let name = name.unwrap_or_default();
+        Frame::Suite {
+            name: match outer {
+                Some(outer) => format!("{outer}.{name}"),
+                None => name,
+            },
+            first: self.report.records.len(),
+            teardown: None,
+        }
+    }
+
+    fn ended(&mut self, attributes: &mut Attributes) -> Ended {
+        // Robot 7 and later; before that, the two times.
+        let start = attributes.take("start").or_else(|| attributes.take("starttime"));
+        let at = start.and_then(|start| self.time(&start));
+        let elapsed = attributes.take("elapsed");
+        let duration = match elapsed {
+            Some(elapsed) => {
+                let millis = elapsed
+                    .parse()
+                    .ok()
+                    .and_then(|seconds| Millis::from_seconds(seconds).ok());
+                if millis.is_none() {
+                    let open = self.stack.last().map_or(self.report.at, |open| open.at);
+                    self.report.warnings.push(
+                        open,
+                        format!(
+                            "`elapsed` is `{}`, expected seconds from 0 to 1e9; taken as not measured",
+                            short(&elapsed)
+                        ),
+                    );
+                }
+                millis
+            }
+            None => attributes
+                .take("endtime")
+                .and_then(|end| self.time(&end))
+                .zip(at)
+                .and_then(|(end, at)| Millis::from_seconds(end.duration_since(at).as_secs_f64()).ok()),
+        };
+        Ended {
+            how: attributes.take("status").unwrap_or_default(),
+            at,
+            duration,
+            message: String::new(),
+        }
+    }
+
+    fn time(&mut self, found: &str) -> Option<Timestamp> {
+        match DateTime::strptime("%Y%m%d %H:%M:%S%.f", found) {
+            Ok(old) => TimeZone::UTC.to_timestamp(old).ok(),
+            // What Robot writes where there is none.
+            Err(_) if found == "N/A" => None,
+            Err(_) => self.report.time(found),
+        }
+    }
+
+    fn text(&mut self, raw: &str) -> Result<(), Problem> {
+        match self.stack.last_mut().map(|open| &mut open.frame) {
+            Some(Frame::Status(_, kept) | Frame::Tag(kept)) => {
+                let room = MAX_TEXT.saturating_sub(kept.len());
+                kept.push_str(raw.get(..raw.floor_char_boundary(room)).unwrap_or_default());
+                Ok(())
+            }
+            None if !raw.trim_ascii().is_empty() => Err(Problem::Malformed(format!(
+                "text outside of the root element: `{}`",
+                short(raw.trim())
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn close(&mut self) {
+        let Some(Open { frame, .. }) = self.stack.pop() else {
+            return;
+        };
+        let outermost = self.stack.len() == ROOT_SUITE;
+        let outer = self.stack.last_mut().map(|open| &mut open.frame);
+        match (frame, outer) {
+            (Frame::Status(mut ended, message), Some(outer)) => {
+                ended.message = message;
+                match outer {
+                    Frame::Test(test) => ended.test(test),
+                    Frame::Step(_, slot) => *slot = Some(ended),
+                    Frame::Suite { .. } if outermost => {
+                        self.report.run_at = ended.at.or(self.report.run_at);
+                    }
+                    Frame::Suite { .. }
+                    | Frame::Root
+                    | Frame::Status(..)
+                    | Frame::Tag(_)
+                    | Frame::Statistics
+                    | Frame::Total
+                    | Frame::Other => {}
+                }
+            }
+            (Frame::Step(step, Some(ended)), Some(Frame::Test(test))) => ended.step(*step, test),
+            (Frame::Step(step, ended), Some(Frame::Suite { teardown, .. })) => {
+                if step.kind == EventType::TeardownEnd {
+                    *teardown = ended;
+                }
+            }
+            (Frame::Tag(tag), Some(Frame::Test(test))) => {
+                let mut tag_text = String::new();
+                text::push_visible(&mut tag_text, tag.trim());
+                match test.metadata.iter_mut().find(|(name, _)| *name == "tags") {
+                    Some((_, serde_json::Value::Array(tags))) => tags.push(tag_text.into()),
+                    _ => test.note("tags", Some(vec![tag_text])),
+                }
+            }
+            (Frame::Test(test), _) => self.report.push(*test),
+            (Frame::Suite { first, teardown, .. }, _) => {
+                if let Some(teardown) = teardown {
+                    teardown.teardown(&mut self.report, first);
+                }
+            }
+            (
+                Frame::Root
+                | Frame::Status(..)
+                | Frame::Step(..)
+                | Frame::Tag(_)
+                | Frame::Statistics
+                | Frame::Total
+                | Frame::Other,
+                _,
+            ) => {}
+        }
+    }
+
+    fn end(&mut self) -> Result<(), Problem> {
+        if let Some(open) = self.stack.pop() {
+            let (open, since) = (open.name, open.at);
+            return Err(Problem::Truncated { open, since });
+        }
+        if !self.rooted {
+            return Err(Problem::Malformed("no root element".to_owned()));
+        }
+        let [passed, failed, skipped] = self.total.unwrap_or_default();
+        for (what, told, status) in [
+            ("pass", passed, Status::Passed),
+            ("fail", failed, Status::Failed),
+            ("skip", skipped, Status::Skipped),
+        ] {
+            let found = self.report.count(&[status]);
+            self.report.compare(what, told, found);
+        }
+        if self.report.records.is_empty() {
+            self.report.warn("the report has no test in it");
+        }
+        Ok(())
+    }
+}
+
+/// How deep elements may nest. Robot itself stops at 100 keywords in each other; each may stand in
+/// loops and conditions of several elements.
+const MAX_DEPTH: usize = 1_000;
+/// How many elements are open in the outermost suite.
+const ROOT_SUITE: usize = 2;
+/// What is kept of a message, in bytes.
+const MAX_TEXT: usize = 16 << 10;
+/// The attributes that are read.
+const KNOWN: [&str; 12] = [
+    "name",
+    "type",
+    "line",
+    "status",
+    "start",
+    "elapsed",
+    "starttime",
+    "endtime",
+    "generated",
+    "pass",
+    "fail",
+    "skip",
+];
