@@ -15,13 +15,15 @@
 //! Around the replay: [record] makes scenarios of production logs, [tune] searches the parameters that
 //! would have done better.
 //!
-//! Beside the replay stands the [proxy]: the same faults on real connections, by the real clock.
+//! Beside the replay stands the [proxy]: the same faults on real connections, by the real clock; and
+//! [live]: the same scenario on real servers behind it, beside what was predicted.
 
 pub mod compare;
 pub mod distribution;
 pub mod expect;
 pub mod explore;
 pub mod invariants;
+pub mod live;
 pub mod proxy;
 pub mod queue;
 pub mod record;

@@ -18,6 +18,7 @@ pub mod grid;
 pub mod html;
 pub mod junit;
 mod lanes;
+pub mod live;
 mod markup;
 pub mod png;
 mod story;

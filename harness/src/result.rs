@@ -131,6 +131,14 @@ pub struct RefusedCounts {
     pub deadline: u64,
 }
 
+impl RefusedCounts {
+    /// For whatever reason.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.rate_limit + self.breaker + self.bulkhead + self.budget + self.deadline
+    }
+}
+
 /// Attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct AttemptCounts {

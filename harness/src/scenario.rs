@@ -108,6 +108,31 @@ pub struct Node {
     pub cold: Option<Cold>,
     /// Whom it calls to serve a request, where it does.
     pub downstream: Option<Downstream>,
+    /// What it is when the scenario is replayed [on real servers](crate::live).
+    pub live: Option<RealServer>,
+}
+
+/// What a dependency really is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RealServer {
+    /// A PostgreSQL.
+    Postgres,
+    /// A Redis.
+    Redis,
+    /// An HTTP server of our own.
+    Http,
+}
+
+impl RealServer {
+    /// Its name in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+            Self::Http => "http",
+        }
+    }
 }
 
 /// What becomes of a waiting request whose caller has given up.

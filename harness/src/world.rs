@@ -15,14 +15,15 @@ mod clock;
 mod node;
 mod paths;
 mod slab;
-mod weather;
+pub(crate) mod weather;
 mod wire;
 
+use std::borrow::Borrow;
 use std::io::{self, Write};
 
 use crossbridge_core::draw::SplitMix64;
 use crossbridge_core::guard::Policies;
-use crossbridge_core::{ConfigError, Guard, Instant};
+use crossbridge_core::{ConfigError, Guard, Instant, Observer};
 
 use crate::invariants::{Findings, Invariants};
 use crate::queue::Queue;
@@ -154,7 +155,21 @@ fn run_watched(
     })
 }
 
-fn actor_names(scenario: &Scenario) -> Vec<String> {
+/// The guard of an actor, and what its retries draw from: the same here and on real servers.
+pub(crate) fn guard_of<O: Observer, P: Borrow<Policies>>(
+    policies: P,
+    name: &str,
+    index: u32,
+    seed: u64,
+    observer: O,
+) -> (Guard<O, P>, SplitMix64) {
+    // A fleet's breakers must not wait in step.
+    let jitter_seed = stream(seed, name, index, "breaker").next();
+    let guard = Guard::under(policies, observer).with_jitter_seed(jitter_seed);
+    (guard, stream(seed, name, index, "retry"))
+}
+
+pub(crate) fn actor_names(scenario: &Scenario) -> Vec<String> {
     let clients = scenario
         .clients
         .iter()
@@ -334,13 +349,12 @@ impl<'r, 'w> World<'r, 'w> {
             actor: u32::try_from(self.actors.len()).unwrap_or(u32::MAX),
             group: u32::try_from(group).unwrap_or(u32::MAX),
         };
-        // A fleet's breakers must not wait in step.
-        let jitter_seed = stream(seed, name, index, "breaker").next();
+        let (guard, retry_rng) = guard_of(&path.policies, name, index, seed, tap);
         self.actors.push(Actor {
             arrivals_rng: stream(seed, name, index, "arrivals"),
             made: 0,
-            guard: Guard::under(&path.policies, tap).with_jitter_seed(jitter_seed),
-            retry_rng: stream(seed, name, index, "retry"),
+            guard,
+            retry_rng,
         });
     }
 

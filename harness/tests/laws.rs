@@ -67,6 +67,7 @@ fn node(servers: u32, service_time: Distribution) -> Node {
         contention: Contention::None,
         cold: None,
         downstream: None,
+        live: None,
     }
 }
 

@@ -15,6 +15,7 @@
 //! | server | programs | Debian package |
 //! |---|---|---|
 //! | [`Postgres`] | `initdb`, `postgres`, `psql` | `postgresql` |
+//! | [`Redis`] | `redis-server` | `redis-server` |
 //!
 //! ```no_run
 //! use crossbridge_std::servers::{Postgres, Signal};
@@ -35,8 +36,10 @@ pub use rustix::process::Signal;
 
 pub mod postgres;
 mod process;
+pub mod redis;
 
 pub use postgres::Postgres;
+pub use redis::Redis;
 
 /// Why a server could not be started, asked or stopped.
 #[derive(Debug)]

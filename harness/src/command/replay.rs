@@ -3,6 +3,7 @@
 pub(super) mod bar;
 pub(super) mod files;
 mod grid;
+mod live;
 mod parallel;
 pub(super) mod seeds;
 
@@ -35,6 +36,15 @@ struct Day<'a> {
     cells: Vec<Scenario>,
 }
 
+impl Day<'_> {
+    /// What repeats a scenario that is no grid.
+    fn command(&self, scenario: &Scenario, seed: u64, config: Option<&Path>) -> String {
+        let settings = flags(&self.grid.settings(0));
+        let seed = (seed != scenario.seed).then_some(seed);
+        command(self.path, &settings, seed, config)
+    }
+}
+
 /// Runs every scenario; all of them are read before the first one runs.
 pub(crate) fn run(
     args: &ReplayArgs,
@@ -43,6 +53,9 @@ pub(crate) fn run(
     output: &mut dyn Write,
 ) -> Result<(), Failure> {
     let days = read(args, config)?;
+    if args.live {
+        return live::run(args, &days, config, json, output);
+    }
     let mut trace = args.trace.as_deref().map(files::trace).transpose()?;
     let reports = Reports::create(args)?;
     let paint = Paint::new(std::io::stdout().is_terminal());
@@ -124,15 +137,7 @@ fn single<'s>(
         return Ok(None);
     };
     let seed = args.seed.unwrap_or(scenario.seed);
-    let settings = flags(&day.grid.settings(0));
-    let command = |seed| {
-        command(
-            day.path,
-            &settings,
-            (seed != scenario.seed).then_some(seed),
-            config,
-        )
-    };
+    let command = |seed| day.command(scenario, seed, config);
     let replay = replay(scenario, seed, args.seeds, trace, &command);
     replay.map(Some).map_err(|error| failed(day.path, &error))
 }

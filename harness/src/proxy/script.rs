@@ -8,6 +8,10 @@
 //! | `error` with an HTTP status | `http_error` | as well |
 //! | `error` with a SQLSTATE | `sql_error` at queries | as well, unless they are encrypted |
 //! | `throttle` | `throttle` | as well |
+//! | `reset` | `reset_peer` on the way up; `cut` behind a [greeting](Greeting) | as well |
+//! | `drop_answer` | `timeout` without end | as well |
+//! | `partial` | `cut` after the first byte, or the greeting's last and one more | as well |
+//! | `crash_restart`, `partition` without a buffer | as `refuse`, as `hang` | as these |
 //!
 //! With `probability`, `first` or `every` a `refuse` or `hang` leaves connections alone that stand
 //! already. A proxy stands before one dependency, and only the faults on this one are played.
@@ -55,6 +59,16 @@ pub struct Act {
     pub toxic: Toxic,
 }
 
+/// What a protocol says on a new connection before the first request, in bytes each way. Faults of
+/// requests and answers come after it. Nothing where the protocol has none, or where nobody knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Greeting {
+    /// By the client.
+    pub sent: u64,
+    /// By the server.
+    pub received: u64,
+}
+
 /// Why a scenario cannot be a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unplayable {
@@ -78,6 +92,14 @@ impl Script {
     /// # Errors
     /// The dependency is not there or not clear, or a fault cannot be played on the wire.
     pub fn of(scenario: &Scenario, on: Option<&str>) -> Result<Self, Unplayable> {
+        Self::after(Greeting::default(), scenario, on)
+    }
+
+    /// The same for connections that begin with this greeting: `reset` and `partial` leave it alone.
+    ///
+    /// # Errors
+    /// As for [`of`](Self::of).
+    pub fn after(greeting: Greeting, scenario: &Scenario, on: Option<&str>) -> Result<Self, Unplayable> {
         let names = || scenario.nodes.iter().map(|node| node.name.clone());
         let node = if let Some(on) = on {
             let found = scenario.nodes.iter().position(|node| node.name == on);
@@ -97,7 +119,7 @@ impl Script {
             if Some(fault.node) != node {
                 continue;
             }
-            for toxic in toxics(fault)? {
+            for toxic in toxics(fault, greeting)? {
                 acts.push(Act {
                     from: fault.from,
                     until: fault.until,
@@ -138,7 +160,7 @@ impl Script {
     }
 }
 
-fn toxics(fault: &Fault) -> Result<Vec<Toxic>, Unplayable> {
+fn toxics(fault: &Fault, greeting: Greeting) -> Result<Vec<Toxic>, Unplayable> {
     let (index, round) = fault.number;
     let seconds = |span: Duration| span.as_secs() + u64::from(span.subsec_nanos() > 0);
     let cannot = |why: &str| Err(Unplayable::Fault(index, why.to_owned()));
@@ -160,11 +182,17 @@ fn toxics(fault: &Fault) -> Result<Vec<Toxic>, Unplayable> {
         }
         FaultEffect::Reset => {
             stream = Direction::Upstream;
-            (reset, None)
+            match greeting.sent {
+                0 => (reset, None),
+                sent => (Effect::Cut(Bytes { bytes: sent + 1 }), None),
+            }
         }
         FaultEffect::DropAnswer => (silence, None),
         // Some of the answer has to get through, or it is a reset.
-        FaultEffect::Partial => (Effect::Cut(Bytes { bytes: 1 }), None),
+        FaultEffect::Partial => {
+            let bytes = greeting.received + 1;
+            (Effect::Cut(Bytes { bytes }), None)
+        }
         FaultEffect::Corrupt => return cannot("answers are not corrupted on the wire"),
         FaultEffect::Capacity(_) => {
             return cannot("how many a server serves at once is not decided on the wire");

@@ -14,7 +14,11 @@ const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇',
 pub(super) fn lanes(scenario: &Scenario, ledger: &Ledger, paint: Paint) -> String {
     let series = &ledger.total.series;
     let seconds = series.offered.len();
-    let columns = COLUMNS.min(seconds.max(1));
+    // A short run has several columns for each second.
+    let columns = match COLUMNS / seconds.max(1) {
+        0 | 1 => COLUMNS.min(seconds.max(1)),
+        wide => seconds.max(1) * wide,
+    };
     let spread =
         |counts: &[u64]| -> Vec<f64> { columns_of(seconds, columns).map(|r| mean(&counts[r])).collect() };
     let peaks =
@@ -69,7 +73,10 @@ pub(super) fn lanes(scenario: &Scenario, ledger: &Ledger, paint: Paint) -> Strin
 
 /// The seconds each column stands for.
 fn columns_of(seconds: usize, columns: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    (0..columns).map(move |column| column * seconds / columns..(column + 1) * seconds / columns)
+    (0..columns).map(move |column| {
+        let from = column * seconds / columns;
+        from..((column + 1) * seconds / columns).max((from + 1).min(seconds))
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a bar has nine heights")]

@@ -27,6 +27,7 @@
 //! | `shed` | which requests are turned away, as with status 503, when their turn comes: `none` (the default), `expired` (the attempt has timed out) or `{ cannot_finish_within: 150ms }` (less time is left) |
 //! | `latency` | how long each message is under way, there and back; none by default |
 //! | `contention` | `none` (the default) or `occ`: of two requests worked on at the same time only the first to end succeeds, the other fails as with SQLSTATE 40001 |
+//! | `live` | what a dependency really is, for `replay --live`: `postgres`, `redis` or `http` |
 //! | `cold` | `{ factor: 5, requests: 1000 }`: after a restart the first request takes five times as long, the thousandth as long as usual |
 //!
 //! # Faults
@@ -148,6 +149,8 @@ pub struct DependencyFile {
     /// How requests get in each other's way.
     #[serde(default)]
     pub contention: ContentionFile,
+    /// What it really is.
+    pub live: Option<LiveFile>,
 }
 
 /// Something that is called and calls something to answer.
@@ -256,6 +259,18 @@ pub enum ContentionFile {
     None,
     /// Optimistic concurrency control.
     Occ,
+}
+
+/// What a dependency really is, where a scenario is replayed on real servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LiveFile {
+    /// A PostgreSQL.
+    Postgres,
+    /// A Redis.
+    Redis,
+    /// An HTTP server.
+    Http,
 }
 
 /// After a restart.
@@ -415,6 +430,7 @@ impl ServiceFile {
             shed: self.shed,
             cold: self.cold,
             contention: ContentionFile::None,
+            live: None,
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) enum Spoilt {
 }
 
 /// All faults of a run, each with a stream and counters of its own.
-pub(super) struct Weather {
+pub(crate) struct Weather {
     fronts: Vec<Front>,
     /// Those over each node since the last edge, by their index.
     over: Vec<Vec<u32>>,
@@ -61,7 +61,7 @@ struct Front {
 }
 
 impl Weather {
-    pub(super) fn new(scenario: &Scenario, seed: u64) -> Self {
+    pub(crate) fn new(scenario: &Scenario, seed: u64) -> Self {
         let fronts = scenario.faults.iter().map(Front::new(seed));
         let edges = scenario.faults.iter().flat_map(|fault| [fault.from, fault.until]);
         let mut edges: Vec<Instant> = edges.collect();
@@ -158,7 +158,7 @@ impl Weather {
     }
 
     /// How long service that begins at `now` takes instead of `usual` nanoseconds.
-    pub(super) fn stretch(&mut self, now: Instant, node: usize, usual: u64) -> u64 {
+    pub(crate) fn stretch(&mut self, now: Instant, node: usize, usual: u64) -> u64 {
         let mut span = usual;
         self.ask(now, node, |_, front| {
             if let FaultEffect::Slow { factor, add } = front.fault.kind

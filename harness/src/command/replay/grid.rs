@@ -22,6 +22,12 @@ pub(super) fn check(args: &ReplayArgs, days: &[Day<'_>]) -> Result<(), Failure> 
             "choose one of its cells with --set",
         ));
     }
+    if args.live {
+        return Err(Failure::usage(
+            "--live runs one day, and a grid has many",
+            "choose one of its cells with --set",
+        ));
+    }
     if args.html.is_some() && days.len() > 1 {
         return Err(Failure::usage(
             format!(

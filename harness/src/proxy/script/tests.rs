@@ -140,3 +140,58 @@ fn what_cannot_be_played_says_so() {
     let nothing = script(&scenario(&[]), None).unwrap();
     assert_eq!(nothing.next_change(Instant::ZERO), None);
 }
+
+/// What is about a request leaves the greeting before it alone, each way.
+#[test]
+fn faults_of_requests_come_after_the_greeting() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scenario.yml");
+    let faults = [
+        "{ at: 1s, for: 1s, on: one, kind: reset }",
+        "{ at: 2s, for: 1s, on: one, kind: partial }",
+        "{ at: 3s, for: 1s, on: one, kind: refuse }",
+    ];
+    std::fs::write(&path, scenario(&faults)).unwrap();
+    let scenario = load(&path, None, &|_| None).unwrap();
+    let acts = |greeting| {
+        let script = Script::after(greeting, &scenario, Some("one")).unwrap();
+        let acts = told(&script).into_iter();
+        acts.map(|(_, _, toxic)| {
+            (
+                toxic["type"].clone(),
+                toxic["stream"].clone(),
+                toxic["attributes"].clone(),
+            )
+        })
+        .collect::<Vec<_>>()
+    };
+    let row = |kind: &str, stream: &str, attributes: Value| (json!(kind), json!(stream), attributes);
+    let refused = [
+        row("refuse", "downstream", json!({})),
+        row("reset_peer", "upstream", json!({ "timeout": 0 })),
+    ];
+    let greeting = Greeting {
+        sent: 41,
+        received: 300,
+    };
+    let [refuse, standing] = refused.clone();
+    assert_eq!(
+        acts(greeting),
+        [
+            row("cut", "upstream", json!({ "bytes": 42 })),
+            row("cut", "downstream", json!({ "bytes": 301 })),
+            refuse,
+            standing,
+        ]
+    );
+    let [refuse, standing] = refused;
+    assert_eq!(
+        acts(Greeting::default()),
+        [
+            row("reset_peer", "upstream", json!({ "timeout": 0 })),
+            row("cut", "downstream", json!({ "bytes": 1 })),
+            refuse,
+            standing,
+        ]
+    );
+}

@@ -6,9 +6,9 @@ use crossbridge_std::config::KeyPath;
 use super::Resolver;
 use crate::distribution::Distribution;
 use crate::scenario::format::{
-    AbandonedFile, ColdFile, ContentionFile, DependencyFile, DisciplineFile, QueueFile, ShedFile,
+    AbandonedFile, ColdFile, ContentionFile, DependencyFile, DisciplineFile, LiveFile, QueueFile, ShedFile,
 };
-use crate::scenario::{Abandoned, Cold, Contention, Discipline, Node, Shed};
+use crate::scenario::{Abandoned, Cold, Contention, Discipline, Node, RealServer, Shed};
 
 impl Resolver<'_> {
     pub(super) fn nodes(&mut self, names: &[String]) -> Vec<Node> {
@@ -68,6 +68,11 @@ impl Resolver<'_> {
             },
             cold: spec.cold.map(|cold| self.cold(&at.key("cold"), cold)),
             downstream: None,
+            live: spec.live.map(|live| match live {
+                LiveFile::Postgres => RealServer::Postgres,
+                LiveFile::Redis => RealServer::Redis,
+                LiveFile::Http => RealServer::Http,
+            }),
         }
     }
 
