@@ -6,6 +6,7 @@
 )]
 
 mod kind;
+mod profile;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,8 @@ use crossbridge_harness::scenario::grid::Setting;
 use crossbridge_harness::tune::Objective;
 use crossbridge_std::config::Rate;
 
+use self::profile::{DRAIN_EXAMPLE, STATUS_EXAMPLE};
+pub(crate) use self::profile::{DeadLettersCommand, SelectArgs, StoreArgs};
 pub(crate) use kind::Kind;
 
 /// Resilience for test platforms: replay a bad day, check a policy, save events.
@@ -221,7 +224,8 @@ Exit codes:
   0  every event of every file is stored
   3  a file is missing, empty, breaks off or is no report, or has lines or events
      that cannot be stored; everything else is stored
-  4  the store could not be used; the message says what is kept
+  4  the store could not be used; what it did not take is kept in the spool, and the
+     message says how much, where, and how to store it
 
 A report that breaks off is not stored at all. Of a file of lines the good ones are stored; the
 bad ones are listed on stderr as file:line:column: reason, the first 20 of each file. What is
@@ -439,6 +443,17 @@ pub(crate) enum ProfileCommand {
     /// file again adds nothing.
     #[command(after_help = INGEST_EXAMPLE)]
     Ingest(IngestArgs),
+    /// Tell what is stored, what waits in the spool, and whether the store works
+    #[command(after_help = STATUS_EXAMPLE)]
+    Status(StoreArgs),
+    /// Ship what waits in the spool to the store, oldest first
+    ///
+    /// Through the call path `profiling_storage`. Events that the store refuses become dead letters.
+    #[command(after_help = DRAIN_EXAMPLE)]
+    Drain(StoreArgs),
+    /// List, retry or purge the events that the store refuses
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
 }
 
 /// `profile ingest`.

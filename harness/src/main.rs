@@ -49,6 +49,15 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Profile(ProfileCommand::Ingest(args)) => {
             command::profile::ingest(args, config, json, &mut output())
         }
+        Command::Profile(ProfileCommand::Status(args)) => {
+            command::profile::status::run(args, config, json, &mut output())
+        }
+        Command::Profile(ProfileCommand::Drain(args)) => {
+            command::profile::drain::run(args, config, json, &mut output())
+        }
+        Command::Profile(ProfileCommand::DeadLetters(command)) => {
+            command::profile::dead_letters::run(command, config, json, &mut output())
+        }
     }
 }
 

@@ -52,7 +52,7 @@ Stored in {db}
     let (ran, object) = place.ingest_json(&[&report]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let counts = json!({
-        "read": 63, "new": 0, "already_there": 63, "refused": 0, "unwritten": 0, "rejected": 0, "warnings": 1
+        "read": 63, "new": 0, "already_there": 63, "refused": 0, "spooled": 0, "lost": 0, "unwritten": 0, "rejected": 0, "warnings": 1
     });
     assert_eq!(
         (&object["schema"], &object["complete"], &object["totals"]),
@@ -253,8 +253,10 @@ fn a_store_that_cannot_be_used_is_code_4_and_says_why() {
         for expected in [
             why,
             hint,
-            "kept: nothing of these files\n",
-            "not read: missing.xml\n",
+            "kept in the store: nothing of these files\n",
+            "kept in the spool: 6 events, in ",
+            "; then `crossbridge profile drain --store sqlite:",
+            "error: the file cannot be read\n  --> missing.xml",
         ] {
             assert!(
                 ran.stderr.contains(expected),
@@ -264,8 +266,8 @@ fn a_store_that_cannot_be_used_is_code_4_and_says_why() {
         }
         let (_, object) = place.ingest_json(&[&report, "--store", store]);
         assert_eq!(
-            (&object["complete"], &object["totals"]["read"]),
-            (&json!(false), &json!(0))
+            (&object["complete"], &object["totals"]["spooled"]),
+            (&json!(false), &json!(6))
         );
     }
 }

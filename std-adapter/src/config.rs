@@ -59,6 +59,7 @@ mod key_path;
 mod locate;
 pub mod logging;
 mod not_in_use;
+pub mod profiling;
 pub mod rate_limiting;
 mod refused;
 pub mod retry;
@@ -87,6 +88,7 @@ use self::health::HealthChecks;
 use self::rate_limiting::RateLimits;
 use self::retry::Retries;
 use crate::logging::LogSettings;
+use crate::profiling::ProfilingSettings;
 
 /// Everything the file says, completed and checked.
 #[derive(Clone, Debug)]
@@ -99,6 +101,7 @@ pub struct Config {
     health: HealthChecks,
     paths: BTreeMap<String, CallPath>,
     logging: LogSettings,
+    profiling: ProfilingSettings,
     ignored: Vec<KeyPath>,
     not_in_use: Vec<NotInUse>,
 }
@@ -246,6 +249,12 @@ impl Config {
     #[must_use]
     pub const fn logging(&self) -> &LogSettings {
         &self.logging
+    }
+
+    /// How much of what is on its way to the event store is kept, and where.
+    #[must_use]
+    pub const fn profiling(&self) -> &ProfilingSettings {
+        &self.profiling
     }
 
     /// The sections of the file that are somebody else's, in its order.

@@ -5,14 +5,19 @@
 //!             ├── source::open ── Item::Event ── batch ── EventStore::write
 //!   reports ──┘      │                                ├── SqliteStore   (feature sqlite)
 //!                    │                                └── PostgresStore (feature postgres)
-//!                    ├── Item::Rejected, Item::Warning
-//!                    └── Summary
+//!                    ├── Item::Rejected, Item::Warning    ▲
+//!                    └── Summary                          │ when it is back
+//!   Collector::record ── memory ── spool ─────────────────┘
 //! ```
 //!
 //! - [`event`] is the model: seventeen kinds of event, times as validated `f64`.
 //! - [`source`] reads files as streams and says what is in them, bad lines included.
 //! - [`store`] is the port a guard calls: one attempt per call, idempotent by event id.
 //! - [`ingest`] is the way from the one to the other: batches, through a guard, counted.
+//! - `spool` keeps on disk what the store cannot take now, and what it refuses (feature `sqlite`).
+//! - `collector` takes events from a running program, without being in its way (feature `sqlite`).
+//! - [`deliver`] and [`reach`] are what the last three have in common: how a batch gets into a store,
+//!   and when a store that is down is asked again.
 //!
 //! Reading the same file twice stores it once: an event without an id of its own gets one from
 //! its content and its position ([`identity`]), and a store ignores an id that it has.
@@ -36,17 +41,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "sqlite")]
+pub mod collector;
+pub mod deliver;
 pub mod event;
 pub mod identity;
 pub mod ingest;
+pub mod reach;
+pub mod sampling;
+pub mod settings;
 pub mod source;
+#[cfg(feature = "sqlite")]
+pub mod spool;
 pub mod store;
 
+#[cfg(feature = "sqlite")]
+pub use collector::Collector;
 pub use event::{BadNumber, Event, EventType, Millis, Seconds, Status, UnknownEventType};
 pub use ingest::{Counts, Ingest, IngestError, Notice};
+pub use sampling::Sampling;
+pub use settings::{CollectorSettings, Durability, Limits, Overflow, ProfilingSettings};
 pub use source::{Item, Options, Rejected, Source, SourceError, SourceKind, Summary, Warning};
+#[cfg(feature = "sqlite")]
+pub use spool::{Spool, SpoolCounts, SpoolError, SpoolPlace};
 #[cfg(feature = "postgres")]
 pub use store::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
-pub use store::{EventStore, MemoryStore, StoreError, StoreUrl, UrlError, Written};
+pub use store::{EventStore, LazyStore, MemoryStore, StoreError, StoreUrl, UrlError, Written};

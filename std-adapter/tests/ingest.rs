@@ -1,5 +1,8 @@
 //! Reports into a store that fails in scripted ways, in virtual time.
 
+#[path = "ingest/keep.rs"]
+mod keep;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::fmt::Write as _;
@@ -132,6 +135,7 @@ fn run(
                 Notice::Warning(warning) => format!("warning {}", warning.at),
                 Notice::Refused(event, reason) => format!("refused {}: {reason}", event.test_id),
                 Notice::Stored(counts) => format!("stored {}", counts.stored()),
+                Notice::Spooled(counts) => format!("spooled {}", counts.spooled),
             });
         },
     );

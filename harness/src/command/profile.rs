@@ -2,12 +2,16 @@
 //!
 //! Every touch of the store, its opening included, is a call of the path `profiling_storage`. What
 //! was written stays written whatever happens next, Ctrl-C included, and the same command again
-//! adds what is missing.
+//! adds what is missing. What the store cannot take goes to its spool; `profile drain` ships it.
 
+pub(crate) mod dead_letters;
+pub(crate) mod drain;
 mod failure;
 mod json;
 mod outcome;
 mod progress;
+mod shipping;
+pub(crate) mod status;
 mod target;
 mod text;
 
@@ -15,20 +19,19 @@ use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::Path;
 
+use crossbridge_core::Guard;
 use crossbridge_core::draw::SplitMix64;
 use crossbridge_core::event::LogObserver;
-use crossbridge_core::{CallError, Guard};
 use crossbridge_std::clock::SystemClock;
-use crossbridge_std::config::Config;
+use crossbridge_std::config::{CallPath, Config};
 use crossbridge_std::logging::{self, LogError, LogGuard};
 use crossbridge_std::profiling::ingest::Cause;
-use crossbridge_std::profiling::{
-    Counts, EventStore, Ingest, IngestError, Notice, Options, Source, StoreError, source,
-};
+use crossbridge_std::profiling::{EventStore, Ingest, LazyStore, Options, SpoolPlace, source};
 use crossbridge_std::sleeper::ThreadSleeper;
 
-use self::outcome::{End, FileOutcome, Outcome, RefusedEvent, Unusable};
+use self::outcome::{End, FileOutcome, Outcome, Unusable};
 use self::progress::{Progress, Watched};
+use self::shipping::Shipping;
 use self::target::Target;
 use super::{environment, invalid, print};
 use crate::cli::IngestArgs;
@@ -55,21 +58,15 @@ pub(crate) fn ingest(
         .path(PATH)
         .map_err(|unknown| Failure::Internal(unknown.to_string()))?;
     let progress = Progress::new(&args.files, json);
-    let log = LogObserver {
-        target: path.log_category.target(),
-        path: PATH,
-    };
-    let guard = Guard::with_observer(path.guard, (log, &progress))
-        .map_err(|refused| Failure::Internal(refused.to_string()))?;
+    let mut guard = guard(path, &progress)?;
+    let mut store = LazyStore::new(|timeout| target.open(timeout));
+    let mut spool = target.spool(*config.profiling().spool());
     let mut session = Session {
         args,
-        target: &target,
-        store: None,
-        guard,
+        ingest: Ingest::new(&mut store, &mut guard).keeping_in(&mut spool),
         progress: &progress,
         clock: progress.clock(),
         rng: crossbridge_std::entropy::generator(),
-        opening: Counts::default(),
     };
     let mut files = Vec::new();
     let mut unusable = None;
@@ -83,11 +80,13 @@ pub(crate) fn ingest(
         }
         files.push(file);
     }
+    let trouble = session.ingest.into_trouble();
+    let shipping = Shipping::after_ingest(&mut spool, &mut store, &mut guard, progress.clock(), trouble);
     let outcome = Outcome {
-        opening: session.opening,
-        store: target,
+        store: target.clone(),
         files,
         unusable,
+        shipping,
     };
     progress.finish();
     let page = if json {
@@ -100,22 +99,17 @@ pub(crate) fn ingest(
 }
 
 /// One command under way.
-struct Session<'s> {
+struct Session<'i, 's, S> {
     args: &'s IngestArgs,
-    target: &'s Target,
-    /// Opened when the first file has something for it.
-    store: Option<Box<dyn EventStore + Send>>,
-    guard: Guard<(LogObserver<'s>, &'s Progress)>,
+    ingest: Ingest<'i, S, (LogObserver<'s>, &'s Progress)>,
     progress: &'s Progress,
     clock: SystemClock,
     rng: SplitMix64,
-    /// Attempts to open the store.
-    opening: Counts,
 }
 
-impl Session<'_> {
-    /// Stores one file; an error is the end of the store.
-    fn file(&mut self, path: &Path, file: &mut FileOutcome) -> Result<(), Unusable> {
+impl<S: EventStore> Session<'_, '_, S> {
+    /// Stores one file; an error is the end of store and spool.
+    fn file(&mut self, path: &Path, file: &mut FileOutcome) -> Result<(), Box<Unusable>> {
         let input = match File::open(path) {
             Ok(input) => input,
             Err(error) => {
@@ -140,16 +134,18 @@ impl Session<'_> {
                 return Ok(());
             }
         };
-        if self.store.is_none() {
-            match self.open() {
-                Ok(store) => self.store = Some(store),
-                Err(unusable) => {
-                    file.end = End::Unfinished { uncertain: false };
-                    return Err(unusable);
+        let progress = self.progress;
+        let done = self.ingest.run(
+            &mut source,
+            &self.clock,
+            &mut ThreadSleeper,
+            &mut self.rng,
+            |notice| {
+                if let Some(line) = file.line(&notice) {
+                    progress.line(&line);
                 }
-            }
-        }
-        let done = self.run(&mut source, file);
+            },
+        );
         let summary = source.summary();
         // Of what breaks off at once there is nothing to say, not even what kind it is.
         if done.is_ok() || summary.events + summary.rejected > 0 {
@@ -165,63 +161,63 @@ impl Session<'_> {
         };
         let uncertain = error.uncertain();
         file.counts = error.counts;
-        match *error.cause {
+        let unusable = match *error.cause {
             Cause::Source(error) => {
                 file.end = End::Broken(error);
-                Ok(())
+                return Ok(());
             }
-            Cause::Store(error) => {
-                file.end = End::Unfinished { uncertain };
-                Err(Unusable::Store(error))
-            }
-        }
-    }
-
-    fn run(
-        &mut self,
-        source: &mut Source<Watched<'_, BufReader<File>>>,
-        file: &mut FileOutcome,
-    ) -> Result<Counts, IngestError> {
-        let Some(store) = &mut self.store else {
-            return Ok(Counts::default());
+            Cause::Store(store) => Unusable {
+                store: Some(store),
+                spool: None,
+            },
+            Cause::Spool { error, store } => Unusable {
+                store,
+                spool: Some(error),
+            },
         };
-        let mut ingest = Ingest::new(store, &mut self.guard);
-        let progress = self.progress;
-        ingest.run(source, &self.clock, &mut ThreadSleeper, &mut self.rng, |notice| {
-            let line = match notice {
-                Notice::Rejected(rejected) => {
-                    (file.rejected.push(|| rejected.clone())).then(|| format!("{}:{rejected}", file.name))
-                }
-                Notice::Warning(warning) => (file.warnings.push(|| warning.clone()))
-                    .then(|| format!("{}:{}: warning: {}", file.name, warning.at, warning.text)),
-                Notice::Refused(event, reason) => {
-                    let refused = RefusedEvent::new(event, reason);
-                    let line = format!("{}: {refused}", file.name);
-                    file.refused.push(|| refused).then_some(line)
-                }
-                Notice::Stored(_) => None,
-            };
-            if let Some(line) = line {
-                progress.line(&line);
-            }
+        file.end = End::Unfinished { uncertain };
+        Err(Box::new(unusable))
+    }
+}
+
+/// The guard of the path, which writes to the log and to the terminal.
+fn guard<'g>(
+    path: &CallPath,
+    progress: &'g Progress,
+) -> Result<Guard<(LogObserver<'g>, &'g Progress)>, Failure> {
+    let log = LogObserver {
+        target: path.log_category.target(),
+        path: PATH,
+    };
+    Guard::with_observer(path.guard, (log, progress))
+        .map_err(|refused| Failure::Internal(refused.to_string()))
+}
+
+/// What `drain`, `status` and `dead-letters` begin with.
+struct Place {
+    target: Target,
+    spool: SpoolPlace,
+    config: Config,
+    _logging: Option<LogGuard>,
+}
+
+impl Place {
+    fn of(store: Option<&str>, config: Option<&Path>) -> Result<Self, Failure> {
+        let target = Target::parse(store, &environment)?;
+        let config = Config::load(config).map_err(invalid)?;
+        let logging = start_logging(&config)?;
+        Ok(Self {
+            spool: target.spool(*config.profiling().spool()),
+            target,
+            config,
+            _logging: logging,
         })
     }
 
-    /// Opens the store, and makes the folder of the default one.
-    fn open(&mut self) -> Result<Box<dyn EventStore + Send>, Unusable> {
-        if let Some(folder) = self.target.folder() {
-            std::fs::create_dir_all(folder).map_err(|error| Unusable::Folder(folder.to_owned(), error))?;
-        }
-        let opening = &mut self.opening;
-        let url = self.target.url();
-        let opened: Result<_, CallError<StoreError>> =
-            self.guard
-                .call(&self.clock, &mut ThreadSleeper, &mut self.rng, |attempt| {
-                    opening.attempts += 1;
-                    opening.retries += u64::from(attempt.number() > 1);
-                    url.open(attempt.timeout())
-                });
-        opened.map_err(Unusable::Store)
+    fn path(&self) -> Result<&CallPath, Failure> {
+        self.config
+            .path(PATH)
+            .map_err(|unknown| Failure::Internal(unknown.to_string()))
     }
 }
 

@@ -39,9 +39,14 @@ impl Place {
 
     /// `crossbridge profile ingest` with these arguments.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.profile(&[&["ingest"], arguments].concat())
+    }
+
+    /// `crossbridge profile` with these arguments.
+    pub(crate) fn profile(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_crossbridge"));
         command
-            .args(["profile", "ingest"])
+            .arg("profile")
             .args(arguments)
             .current_dir(self.0.path())
             .env_remove("CROSSBRIDGE_CONFIG")

@@ -16,9 +16,11 @@ use super::health::{self, HealthChecks, HealthFile};
 use super::key_path::KeyPath;
 use super::logging::{self, LoggingFile};
 use super::not_in_use::NotInUse;
+use super::profiling::{self, CollectorFile, SpoolFile};
 use super::rate_limiting::{self, RateLimitingFile, RateLimits};
 use super::retry::{self, Retries, RetryFile};
 use crate::logging::LogSettings;
+use crate::profiling::ProfilingSettings;
 
 /// The sections under `runtime:` that are ours.
 const OURS: [&str; 6] = [
@@ -40,6 +42,10 @@ const RUNTIME_OTHERS: [&str; 5] = [
     "api_change",
 ];
 
+/// What is ours in `runtime.profiling`, and what is the platform's.
+const PROFILING: [&str; 2] = ["spool", "collector"];
+const PROFILING_OTHERS: [&str; 4] = ["runtime", "test_execution", "system", "benchmarking"];
+
 /// What an empty file says.
 pub(super) fn empty() -> Config {
     let mut config = Config {
@@ -51,6 +57,7 @@ pub(super) fn empty() -> Config {
         health: HealthChecks::default(),
         paths: BTreeMap::new(),
         logging: LogSettings::default(),
+        profiling: ProfilingSettings::default(),
         ignored: Vec::new(),
         not_in_use: Vec::new(),
     };
@@ -77,7 +84,9 @@ pub(super) fn whole_file(document: &Document, environment: Environment<'_>) -> R
     }
     let runtime = root.key("runtime");
     for key in reader.mapping(&runtime) {
-        if !OURS.contains(&key.as_str()) {
+        if key == "profiling" {
+            ignored.extend(reader.not_ours_of_profiling(&runtime.key(&key)));
+        } else if !OURS.contains(&key.as_str()) {
             ignored.extend(reader.foreign(&runtime, &key, &OURS, &RUNTIME_OTHERS));
         }
     }
@@ -90,6 +99,7 @@ pub(super) fn whole_file(document: &Document, environment: Environment<'_>) -> R
     let logging: Option<LoggingFile> = reader.section(&crossbridge, "logging");
     let mut config = reader.policies(&runtime);
     config.ignored = ignored;
+    config.profiling = reader.profiling(&runtime.key("profiling"));
     if let Some(logging) = logging {
         config.logging = logging::convert(&logging);
     }
@@ -171,6 +181,31 @@ impl Reader<'_> {
             return None;
         }
         Some(path.key(key))
+    }
+
+    /// What the platform says in `runtime.profiling`: the whole section where nothing in it is ours.
+    fn not_ours_of_profiling(&mut self, path: &KeyPath) -> Vec<KeyPath> {
+        let keys = self.mapping(path);
+        let (ours, others): (Vec<_>, Vec<_>) = keys.iter().partition(|key| PROFILING.contains(&key.as_str()));
+        let list = others
+            .into_iter()
+            .filter_map(|key| self.foreign(path, key, &PROFILING, &PROFILING_OTHERS))
+            .collect();
+        if ours.is_empty() { vec![path.clone()] } else { list }
+    }
+
+    fn profiling(&mut self, path: &KeyPath) -> ProfilingSettings {
+        let spool: Option<SpoolFile> = self.section(path, "spool");
+        let collector: Option<CollectorFile> = self.section(path, "collector");
+        let mut problems = Vec::new();
+        let collector = collector
+            .map(|file| profiling::collector(&file, &path.key("collector"), &mut problems))
+            .unwrap_or_default();
+        self.add_contradictions(problems);
+        ProfilingSettings {
+            spool: spool.as_ref().map(profiling::spool).unwrap_or_default(),
+            collector,
+        }
     }
 
     /// A section, as far as it can be read; `None` where there is nothing to be read.

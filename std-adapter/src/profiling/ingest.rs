@@ -1,10 +1,13 @@
 //! From a source into a store, through a guard: everything once, nothing lost in silence.
 //!
 //! ```text
-//!   Source ── Item::Event ──▶ batch ── full, or the end ──▶ guard.call ──▶ EventStore::write
-//!      │                                                        │ permanent, and the store works
-//!      ├── Rejected, Warning ──▶ told                           ▼
-//!      └── error ──▶ ends the input                      halves, down to the event that is refused
+//!   Source ── Item::Event ──▶ batch ── full, or the end ──▶ guard ──▶ EventStore::write
+//!      │                        │                             │ permanent, and the store works
+//!      │                        │ out of reach                ▼
+//!      │                        ▼                        halves, down to the event that is refused
+//!      │                      spool ◀── what is left ── the guard gave up
+//!      ├── Rejected, Warning ──▶ told
+//!      └── error ──▶ ends the input
 //! ```
 //!
 //! # Rules
@@ -15,8 +18,12 @@
 //! - An event that the store will never take does not hold up the others: its batch is halved until
 //!   it stands alone. It is refused only if the store takes an empty batch at the same time;
 //!   otherwise the store itself is what does not work.
-//! - A store that stays unusable ends the input with what is stored and what is not
+//! - When the guard gives up, the batch goes to the [spool](Ingest::keeping_in), and so does the rest
+//!   of the input, but for an attempt now and then ([`reach`](super::reach)) that finds out whether
+//!   the store is back. Without a spool the input ends with what is stored and what is not
 //!   ([`IngestError`]).
+//! - What is counted as stored or spooled when [`run`](Ingest::run) returns survives a crash of this
+//!   process and of the machine; what a store means by "stored" is told by the store.
 //! - Memory: a batch holds at most [`BATCH_EVENTS`] events and ends after [`BATCH_BYTES`] of text,
 //!   so it is bounded by those and the longest single event (16 MiB for a JSON line).
 //!
@@ -46,28 +53,45 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::fmt;
 use std::io::BufRead;
-use std::ops::AddAssign;
+use std::ops::{AddAssign, ControlFlow};
 
-use crossbridge_core::{CallError, Clock, Guard, Observer, Sleeper, StopReason};
+use crossbridge_core::{CallError, Clock, Guard, Observer, Sleeper};
 use rand_core::Rng;
 
-mod batch;
+pub(super) mod batch;
 mod error;
+mod keep;
+mod run;
 
 pub use error::{Cause, IngestError};
+pub use keep::{Keep, KeepError};
 
 use self::batch::Batch;
+use self::run::Run;
+use super::deliver::Line;
 use super::event::Event;
+use super::reach::Reach;
 use super::source::{Item, Rejected, Source, Warning};
-use super::store::{EventStore, StoreError, Written};
+use super::store::{EventStore, StoreError};
 
 /// Writes what sources give into one store, through one guard. See the [module](self) for the rules.
-#[derive(Debug)]
 pub struct Ingest<'a, S: ?Sized, O> {
     store: &'a mut S,
     guard: &'a mut Guard<O>,
+    keep: Option<&'a mut dyn Keep>,
+    reach: Reach,
+    trouble: Option<CallError<StoreError>>,
     batch_events: usize,
+}
+
+impl<S: ?Sized, O> fmt::Debug for Ingest<'_, S, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingest")
+            .field("reach", &self.reach)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a, S: EventStore + ?Sized, O: Observer> Ingest<'a, S, O> {
@@ -79,8 +103,30 @@ impl<'a, S: EventStore + ?Sized, O: Observer> Ingest<'a, S, O> {
         Self {
             store,
             guard,
+            keep: None,
+            reach: Reach::new(),
+            trouble: None,
             batch_events: BATCH_EVENTS,
         }
+    }
+
+    /// What the store cannot take goes to `keep`, and the input does not end with the store.
+    #[must_use]
+    pub fn keeping_in(mut self, keep: &'a mut dyn Keep) -> Self {
+        self.keep = Some(keep);
+        self
+    }
+
+    /// Why the store was out of reach when it was last asked; `None` while it works.
+    #[must_use]
+    pub const fn trouble(&self) -> Option<&CallError<StoreError>> {
+        self.trouble.as_ref()
+    }
+
+    /// The same, to be kept.
+    #[must_use]
+    pub fn into_trouble(self) -> Option<CallError<StoreError>> {
+        self.trouble
     }
 
     /// The same with other batches; 0 is taken for 1.
@@ -94,8 +140,8 @@ impl<'a, S: EventStore + ?Sized, O: Observer> Ingest<'a, S, O> {
     /// in its order, and of every batch that is stored.
     ///
     /// # Errors
-    /// The source breaks off, or the store could not be used; what came before is stored, and the
-    /// error counts it.
+    /// The source breaks off, the store could not be used and there is no spool, or the spool takes
+    /// nothing either; what came before is stored or spooled, and the error counts it.
     pub fn run<B, C, W, R>(
         &mut self,
         source: &mut Source<B>,
@@ -111,12 +157,26 @@ impl<'a, S: EventStore + ?Sized, O: Observer> Ingest<'a, S, O> {
         R: Rng + ?Sized,
     {
         let mut batch = Batch::new(self.batch_events);
+        let mut wait = |span| {
+            sleeper.sleep(span);
+            ControlFlow::Continue(())
+        };
         let mut run = Run {
-            store: self.store,
-            guard: self.guard,
-            clock,
-            sleeper,
-            rng,
+            line: Line {
+                store: &mut *self.store,
+                guard: &mut *self.guard,
+                clock,
+                rng,
+                wait: &mut wait,
+                attempts: 0,
+                retries: 0,
+            },
+            keep: match &mut self.keep {
+                Some(keep) => Some(&mut **keep),
+                None => None,
+            },
+            reach: &mut self.reach,
+            trouble: &mut self.trouble,
             told,
             counts: Counts::default(),
         };
@@ -140,14 +200,14 @@ impl<'a, S: EventStore + ?Sized, O: Observer> Ingest<'a, S, O> {
                     // What came before the end of a broken file is as good as in a whole one.
                     run.flush(&mut batch)?;
                     return Err(IngestError {
-                        counts: run.counts,
+                        counts: run.counts(),
                         cause: Box::new(Cause::Source(error)),
                     });
                 }
             }
         }
         run.flush(&mut batch)?;
-        Ok(run.counts)
+        Ok(run.counts())
     }
 }
 
@@ -162,6 +222,10 @@ pub struct Counts {
     pub already_there: u64,
     /// Events the store will never take, each for a reason of its own.
     pub refused: u64,
+    /// Events that the store could not take now and the spool keeps.
+    pub spooled: u64,
+    /// Events that the spool has dropped for want of room, of this input or earlier.
+    pub lost: u64,
     /// Lines that are no events.
     pub rejected: u64,
     /// Things that are odd about what was read all the same.
@@ -173,13 +237,15 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Events read that the store has not confirmed: waiting for their batch, or lost to an error.
+    /// Events read that neither the store nor the spool has confirmed: waiting for their batch, or
+    /// lost to an error.
     #[must_use]
     pub const fn unwritten(&self) -> u64 {
         self.read
             .saturating_sub(self.new)
             .saturating_sub(self.already_there)
             .saturating_sub(self.refused)
+            .saturating_sub(self.spooled)
     }
 
     /// Events that are in the store.
@@ -195,6 +261,8 @@ impl AddAssign for Counts {
         self.new += more.new;
         self.already_there += more.already_there;
         self.refused += more.refused;
+        self.spooled += more.spooled;
+        self.lost += more.lost;
         self.rejected += more.rejected;
         self.warnings += more.warnings;
         self.attempts += more.attempts;
@@ -213,85 +281,8 @@ pub enum Notice<'n> {
     Refused(&'n Event, &'n StoreError),
     /// A batch, or a part of one, is stored for good.
     Stored(&'n Counts),
-}
-
-/// One input on its way.
-struct Run<'r, S: ?Sized, O, C: ?Sized, W: ?Sized, R: ?Sized, F> {
-    store: &'r mut S,
-    guard: &'r mut Guard<O>,
-    clock: &'r C,
-    sleeper: &'r mut W,
-    rng: &'r mut R,
-    told: F,
-    counts: Counts,
-}
-
-impl<S, O, C, W, R, F> Run<'_, S, O, C, W, R, F>
-where
-    S: EventStore + ?Sized,
-    O: Observer,
-    C: Clock + ?Sized,
-    W: Sleeper + ?Sized,
-    R: Rng + ?Sized,
-    F: FnMut(Notice<'_>),
-{
-    /// Stores the batch and empties it.
-    fn flush(&mut self, batch: &mut Batch) -> Result<(), IngestError> {
-        let done = self.store_parts(batch.events());
-        batch.clear();
-        done.map_err(|error| IngestError {
-            counts: self.counts,
-            cause: Box::new(Cause::Store(error)),
-        })
-    }
-
-    /// Stores a batch: whole, or in parts where an event in it is refused.
-    fn store_parts(&mut self, events: &[Event]) -> Result<(), CallError<StoreError>> {
-        // The parts still to be written, the next one last; at most one per halving.
-        let mut parts = vec![events];
-        while let Some(part) = parts.pop() {
-            if part.is_empty() {
-                continue;
-            }
-            let error = match self.write(part) {
-                Ok(written) => {
-                    self.counts.new += written.new;
-                    self.counts.already_there += written.already_there;
-                    (self.told)(Notice::Stored(&self.counts));
-                    continue;
-                }
-                Err(error) if error.reason == StopReason::Permanent => error,
-                Err(error) => return Err(error),
-            };
-            let alone = if let [event] = part { Some(event) } else { None };
-            // Before the first halving, and before anything is given up, the store is asked whether
-            // it is at fault itself: a file that became read-only refuses nothing in particular.
-            if alone.is_some() || part.len() == events.len() {
-                self.write(&[])?;
-            }
-            match (alone, error.last) {
-                (Some(event), Some(reason)) => {
-                    self.counts.refused += 1;
-                    (self.told)(Notice::Refused(event, &reason));
-                }
-                (Some(_), None) => return Err(CallError { last: None, ..error }),
-                (None, _) => {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.extend([second, first]);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, events: &[Event]) -> Result<Written, CallError<StoreError>> {
-        let Self { store, counts, .. } = self;
-        self.guard.call(self.clock, self.sleeper, self.rng, |attempt| {
-            counts.attempts += 1;
-            counts.retries += u64::from(attempt.number() > 1);
-            store.write(events, attempt.timeout())
-        })
-    }
+    /// A batch, or a part of one, is in the spool.
+    Spooled(&'n Counts),
 }
 
 /// Events in a batch. A batch costs SQLite one sync of the disk; measured on one, 500 at a time gave

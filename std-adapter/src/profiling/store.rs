@@ -23,15 +23,17 @@ use crossbridge_core::{Fault, FaultKind};
 
 use super::event::Event;
 
+mod lazy;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod row;
 #[cfg(feature = "sqlite")]
-mod sqlite;
+pub(super) mod sqlite;
 pub mod url;
 
+pub use lazy::LazyStore;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;

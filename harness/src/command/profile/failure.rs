@@ -4,17 +4,19 @@
 //! |---|---|
 //! | 0 | every event of every file is stored |
 //! | 3 | the store worked, but a file could not be read, was empty, broke off, or had lines or events that are not stored |
-//! | 4 | the store could not be used; whatever else happened is told as well |
+//! | 4 | the store could not be used; the spool keeps what it did not take, or the message says what nobody kept |
 
 use std::fmt::Write as _;
 
 use crossbridge_core::CallError;
 use crossbridge_std::profiling::source::{Position, Problem};
 use crossbridge_std::profiling::store::Trouble;
-use crossbridge_std::profiling::{SourceError, StoreError, StoreUrl};
+use crossbridge_std::profiling::{Counts, SourceError, SpoolError, StoreError, StoreUrl};
 use serde_json::{Value, json};
 
 use super::outcome::{End, FileOutcome, Outcome, Unusable, chain};
+use super::shipping::Shipping;
+use super::target::Target;
 use super::text::{count, thousands};
 use super::{PATH, json as object};
 use crate::exit::Failure;
@@ -27,7 +29,12 @@ pub(super) fn of(outcome: &Outcome) -> Result<(), Failure> {
         text.push('\n');
     }
     let others = |from: usize| -> Vec<Value> { wrong.iter().skip(from).map(Wrong::to_json).collect() };
-    match (&outcome.unusable, wrong.first()) {
+    let lost = match &outcome.unusable {
+        Some(unusable) => Some(Lost::of(outcome, unusable)),
+        None if outcome.shipping.is_empty() => None,
+        None => Some(Lost::kept(outcome)),
+    };
+    match (lost, wrong.first()) {
         (None, None) => Ok(()),
         (None, Some(first)) => {
             let mut json = first.to_json();
@@ -39,8 +46,7 @@ pub(super) fn of(outcome: &Outcome) -> Result<(), Failure> {
                 json,
             })
         }
-        (Some(unusable), _) => {
-            let lost = Lost::of(outcome, unusable);
+        (Some(lost), _) => {
             lost.render(&mut text);
             let mut json = lost.json;
             if let Value::Object(fields) = &mut json {
@@ -101,7 +107,8 @@ impl<'f> Wrong<'f> {
         }
         if let Some(first) = file.refused.items.first() {
             let message = format!("the store refuses {}", count(counts.refused, "event"));
-            let hint = "the others are stored; the reason is in the store's own rules";
+            let hint =
+                "the others are stored; `crossbridge profile dead-letters list` has these, with reasons";
             list.push(wrong(message, None, first.to_string(), hint));
         }
         list
@@ -178,28 +185,110 @@ struct Lost {
 }
 
 impl Lost {
+    /// Everything is in the store or in the spool, and some of it in the spool.
+    fn kept(outcome: &Outcome) -> Self {
+        let mut lost = Self::in_spool(&outcome.store, &outcome.shipping);
+        let stored = outcome.totals();
+        lost.details.insert(
+            usize::from(outcome.shipping.store.is_some()),
+            stored_detail(&stored),
+        );
+        if stored.lost > 0 {
+            let what = count(stored.lost, "event");
+            lost.details
+                .push(format!("lost: {what} that the spool had no room for"));
+        }
+        if let Value::Object(fields) = &mut lost.json {
+            fields.insert("kept".to_owned(), object::counts(&stored).into());
+        }
+        lost
+    }
+
+    /// What is left in the spool, and why.
+    fn in_spool(target: &Target, shipping: &Shipping) -> Self {
+        let (message, mut details, attempts, mut hint) = match (&shipping.spool, &shipping.store) {
+            (Some(error), _) => (chain(error), Vec::new(), 0, spool_repair(error)),
+            (None, Some(error)) => {
+                let message = error.last.as_ref().map(|last| chain(last));
+                let message = message.unwrap_or_else(|| target.place());
+                (
+                    format!("the store could not be used: {message}"),
+                    vec![error.to_string()],
+                    error.attempts,
+                    repair(target, error),
+                )
+            }
+            (None, None) => (
+                "another process is shipping the spool".to_owned(),
+                Vec::new(),
+                0,
+                "wait for it to end".to_owned(),
+            ),
+        };
+        let gave_up = details.first().cloned();
+        if let Some(left) = shipping.left {
+            details.push(format!(
+                "kept in the spool: {}, in {}",
+                count(left.spooled, "event"),
+                shipping.path.display()
+            ));
+        }
+        hint.push_str(&format!(
+            "; then `crossbridge profile drain{}` stores what is in the spool",
+            target.option()
+        ));
+        let json = json!({
+            "message": message,
+            "path": PATH,
+            "store": target.shown(),
+            "gave_up": gave_up,
+            "attempts": attempts,
+            "spool": shipping.to_json(),
+            "unfinished": null,
+            "not_read": [],
+            "hint": hint,
+        });
+        Self {
+            message,
+            details,
+            hint,
+            json,
+        }
+    }
+
+    /// Neither the store nor the spool took it.
     fn of(outcome: &Outcome, unusable: &Unusable) -> Self {
-        let (message, gave_up, attempts, repair) = match unusable {
-            Unusable::Folder(folder, error) => {
-                let message = format!("cannot make the folder {}: {error}", folder.display());
+        let mut details = Vec::new();
+        let (message, gave_up, attempts, mut repair) = match &unusable.store {
+            None => {
+                let message = "the spool could not be used".to_owned();
                 (
                     message,
                     None,
                     0,
-                    "name another place with --store sqlite:FILE".to_owned(),
+                    "see that its directory can be written".to_owned(),
                 )
             }
-            Unusable::Store(error) => {
+            Some(error) => {
                 let last = error.last.as_ref().map(|last| chain(last));
                 let message = last.unwrap_or_else(|| outcome.store.place());
                 (
-                    message,
+                    format!("the store could not be used: {message}"),
                     Some(error.to_string()),
                     error.attempts,
-                    repair(outcome, error),
+                    repair(&outcome.store, error),
                 )
             }
         };
+        details.extend(gave_up.clone());
+        let spool = unusable.spool.as_ref().map(|error| chain(error.as_ref()));
+        if let Some(spool) = &spool {
+            details.push(spool.clone());
+            let error = unusable.spool.as_ref().and_then(|error| error.downcast_ref());
+            if let Some(error) = error {
+                repair = format!("{repair}; {}", spool_repair(error));
+            }
+        }
         let kept = outcome.totals();
         let not_read: Vec<_> = outcome
             .files
@@ -211,16 +300,14 @@ impl Lost {
             End::Unfinished { uncertain } => Some((file, uncertain)),
             End::Whole | End::Broken(_) | End::NoFile(_) | End::NotRead => None,
         });
-        let mut details: Vec<_> = gave_up.iter().cloned().collect();
-        details.push(if kept.stored() == 0 {
-            "kept: nothing of these files".to_owned()
-        } else {
-            let [new, before] = [kept.new, kept.already_there].map(thousands);
-            format!(
-                "kept: {} ({new} new, {before} already there)",
-                count(kept.stored(), "event")
-            )
-        });
+        details.push(stored_detail(&kept));
+        if kept.spooled > 0 {
+            details.push(format!(
+                "kept in the spool: {}, in {}",
+                count(kept.spooled, "event"),
+                outcome.shipping.path.display()
+            ));
+        }
         if let Some((file, uncertain)) = unfinished {
             let counts = file.counts;
             details.push(match (counts.unwritten(), uncertain) {
@@ -242,11 +329,13 @@ impl Lost {
         }
         let hint = format!("{repair}; then the same command again adds what is missing");
         let json = json!({
-            "message": format!("the store could not be used: {message}"),
+            "message": message,
             "path": PATH,
             "store": outcome.store.shown(),
             "gave_up": gave_up,
             "attempts": attempts,
+            "spool": outcome.shipping.to_json(),
+            "spool_error": spool,
             "kept": object::counts(&kept),
             "unfinished": unfinished.map(|(file, uncertain)| json!({
                 "file": file.name,
@@ -257,7 +346,7 @@ impl Lost {
             "hint": hint,
         });
         Self {
-            message: format!("the store could not be used: {message}"),
+            message,
             details,
             hint,
             json,
@@ -273,10 +362,67 @@ impl Lost {
     }
 }
 
+/// What the store keeps.
+fn stored_detail(counts: &Counts) -> String {
+    if counts.stored() == 0 {
+        return "kept in the store: nothing of these files".to_owned();
+    }
+    let [new, before] = [counts.new, counts.already_there].map(thousands);
+    let stored = count(counts.stored(), "event");
+    format!("kept in the store: {stored} ({new} new, {before} already there)")
+}
+
+/// What a command that ships ends with.
+pub(super) fn of_shipping(target: &Target, shipping: &Shipping) -> Result<(), Failure> {
+    if !shipping.is_empty() {
+        let lost = Lost::in_spool(target, shipping);
+        let mut text = String::new();
+        lost.render(&mut text);
+        return Err(Failure::Dependency {
+            text: text.trim_end().to_owned(),
+            json: lost.json,
+        });
+    }
+    match shipping.shipped.refused {
+        0 => Ok(()),
+        refused => Err(Failure::input(format!(
+            "the store refuses {}\nhint: `crossbridge profile dead-letters list{}` has them, with reasons",
+            count(refused, "event"),
+            target.option()
+        ))),
+    }
+}
+
+/// A spool that cannot be looked into.
+pub(super) fn spool(error: &SpoolError) -> Failure {
+    Failure::dependency(chain(error), spool_repair(error))
+}
+
+/// What somebody can do about a spool.
+fn spool_repair(error: &SpoolError) -> String {
+    match error {
+        SpoolError::NoRoom { .. } => {
+            "get the store back, or raise `runtime.profiling.spool` in the configuration".to_owned()
+        }
+        SpoolError::DamagedInUse { .. } => "end the other programs that use it".to_owned(),
+        SpoolError::Io { path, .. } => format!("see that {} can be written", path.display()),
+        SpoolError::File(error) if matches!(error.trouble, Trouble::Full) => {
+            "make room on the disk of the spool".to_owned()
+        }
+        SpoolError::File(error) if matches!(error.trouble, Trouble::Newer { .. }) => {
+            "use the newer release".to_owned()
+        }
+        SpoolError::File(error) if matches!(error.trouble, Trouble::Locked) => {
+            "end the program that holds the lock of the spool".to_owned()
+        }
+        SpoolError::File(_) => "see that the spool and its directory can be written".to_owned(),
+    }
+}
+
 /// What somebody can do about it.
-fn repair(outcome: &Outcome, error: &CallError<StoreError>) -> String {
+fn repair(target: &Target, error: &CallError<StoreError>) -> String {
     // As it was named, to be found again in the command.
-    let (place, file) = match outcome.store.url() {
+    let (place, file) = match target.url() {
         StoreUrl::Sqlite(path) | StoreUrl::Jsonl(path) => (path.display().to_string(), true),
         url @ (StoreUrl::Postgres(_) | StoreUrl::Influx(_)) => (url.to_string(), false),
     };

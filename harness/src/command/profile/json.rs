@@ -9,11 +9,12 @@ use super::outcome::{End, FileOutcome, Outcome, chain};
 pub(super) fn object(outcome: &Outcome) -> String {
     let path = outcome.store.path().map(|path| path.display().to_string());
     let totals = outcome.totals();
-    let files: Vec<_> = outcome.files.iter().map(file).collect();
+    let files: Vec<_> = outcome.files.iter().map(|one| file(outcome, one)).collect();
     let object = json!({
         "schema": 1,
         "complete": outcome.complete(),
         "store": { "url": outcome.store.shown(), "path": path },
+        "spool": outcome.shipping.to_json(),
         "totals": counts(&totals),
         "writes": { "attempts": totals.attempts, "retries": totals.retries },
         "files": files,
@@ -21,10 +22,10 @@ pub(super) fn object(outcome: &Outcome) -> String {
     format!("{object}\n")
 }
 
-fn file(file: &FileOutcome) -> Value {
+fn file(outcome: &Outcome, file: &FileOutcome) -> Value {
     let mut object = counts(&file.counts);
     object.insert("file".to_owned(), file.name.as_str().into());
-    object.insert("outcome".to_owned(), file.word().into());
+    object.insert("outcome".to_owned(), outcome.word(file).into());
     object.insert("error".to_owned(), error(&file.end));
     let lines = file
         .rejected
@@ -56,6 +57,8 @@ pub(super) fn counts(counts: &Counts) -> Map<String, Value> {
         ("new", counts.new),
         ("already_there", counts.already_there),
         ("refused", counts.refused),
+        ("spooled", counts.spooled),
+        ("lost", counts.lost),
         ("unwritten", counts.unwritten()),
         ("rejected", counts.rejected),
         ("warnings", counts.warnings),

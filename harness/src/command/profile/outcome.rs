@@ -2,38 +2,58 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crossbridge_core::CallError;
-use crossbridge_std::profiling::{Counts, Event, Rejected, SourceError, StoreError, Summary, Warning};
+use crossbridge_std::profiling::ingest::KeepError;
+use crossbridge_std::profiling::{
+    Counts, Event, Notice, Rejected, SourceError, StoreError, Summary, Warning,
+};
 
+use super::shipping::Shipping;
 use super::target::Target;
 
 /// What became of the command.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) store: Target,
-    /// Attempts to open the store.
-    pub(super) opening: Counts,
     /// One per file of the command line, in its order.
     pub(super) files: Vec<FileOutcome>,
-    /// Why the store could not be used any longer.
-    pub(super) unusable: Option<Unusable>,
+    /// Why neither store nor spool could be used any longer.
+    pub(super) unusable: Option<Box<Unusable>>,
+    /// What became of the spool at the end.
+    pub(super) shipping: Shipping,
 }
 
 impl Outcome {
-    /// Everything together, opening included.
+    /// Everything together.
     pub(super) fn totals(&self) -> Counts {
-        let mut totals = self.opening;
+        let mut totals = Counts::default();
         for file in &self.files {
             totals += file.counts;
         }
+        totals.attempts += self.shipping.shipped.attempts;
+        totals.retries += self.shipping.shipped.retries;
         totals
     }
 
     /// Whether everything that was asked for is stored.
     pub(super) fn complete(&self) -> bool {
-        self.unusable.is_none() && self.files.iter().all(|file| file.word() == "stored")
+        self.unusable.is_none() && self.files.iter().all(|file| self.word(file) == "stored")
+    }
+
+    /// What became of a file, in a word that programs can rely on.
+    pub(super) fn word(&self, file: &FileOutcome) -> &'static str {
+        match &file.end {
+            End::Whole if file.counts.spooled > 0 && !self.shipping.is_empty() => "spooled",
+            End::Whole if file.counts.rejected + file.counts.refused > 0 => "partly_stored",
+            End::Whole => "stored",
+            End::Broken(error) if error.is_empty() => "empty",
+            End::Broken(_) => "invalid",
+            End::NoFile(_) => "unreadable",
+            End::Unfinished { .. } => "unfinished",
+            End::NotRead => "not_read",
+        }
     }
 }
 
@@ -81,16 +101,23 @@ impl FileOutcome {
         }
     }
 
-    /// What became of it, in a word that programs can rely on.
-    pub(super) fn word(&self) -> &'static str {
-        match &self.end {
-            End::Whole if self.counts.rejected + self.counts.refused > 0 => "partly_stored",
-            End::Whole => "stored",
-            End::Broken(error) if error.is_empty() => "empty",
-            End::Broken(_) => "invalid",
-            End::NoFile(_) => "unreadable",
-            End::Unfinished { .. } => "unfinished",
-            End::NotRead => "not_read",
+    /// Takes note of what is told about it; the line for a person, if it is one of the first.
+    pub(super) fn line(&mut self, notice: &Notice<'_>) -> Option<String> {
+        match notice {
+            Notice::Rejected(rejected) => {
+                let first = self.rejected.push(|| (*rejected).clone());
+                first.then(|| format!("{}:{rejected}", self.name))
+            }
+            Notice::Warning(warning) => {
+                let first = self.warnings.push(|| (*warning).clone());
+                first.then(|| format!("{}:{}: warning: {}", self.name, warning.at, warning.text))
+            }
+            Notice::Refused(event, reason) => {
+                let refused = RefusedEvent::new(event, reason);
+                let line = format!("{}: {refused}", self.name);
+                self.refused.push(|| refused).then_some(line)
+            }
+            Notice::Stored(_) | Notice::Spooled(_) => None,
         }
     }
 
@@ -173,13 +200,13 @@ impl fmt::Display for RefusedEvent {
     }
 }
 
-/// Why there is no store.
+/// Why events could neither be stored nor kept.
 #[derive(Debug)]
-pub(super) enum Unusable {
-    /// Its folder cannot be made.
-    Folder(PathBuf, io::Error),
-    /// It failed, however often it was tried.
-    Store(CallError<StoreError>),
+pub(super) struct Unusable {
+    /// What the store said, however often it was tried.
+    pub(super) store: Option<CallError<StoreError>>,
+    /// What the spool said.
+    pub(super) spool: Option<KeepError>,
 }
 
 /// An error and what is behind it, in one line.

@@ -1,17 +1,23 @@
-//! Which store is meant.
+//! Which store is meant, and where its spool is.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crossbridge_std::profiling::StoreUrl;
+use crossbridge_core::FaultKind;
+use crossbridge_std::profiling::store::Trouble;
+use crossbridge_std::profiling::{EventStore, Limits, SpoolPlace, StoreError, StoreUrl};
 
 use crate::exit::Failure;
 
 /// A store, named or not.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     url: StoreUrl,
     /// Nobody named it: its folder is ours to make.
     default: bool,
+    /// Where our state is: the spool.
+    state: PathBuf,
 }
 
 impl Target {
@@ -21,12 +27,13 @@ impl Target {
         url: Option<&str>,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Failure> {
+        let home = environment("CROSSBRIDGE_HOME").filter(|home| !home.is_empty());
+        let state = home.map_or_else(|| PathBuf::from(".crossbridge"), PathBuf::from);
         let Some(url) = url else {
-            let home = environment("CROSSBRIDGE_HOME").filter(|home| !home.is_empty());
-            let folder = home.map_or_else(|| PathBuf::from(".crossbridge"), PathBuf::from);
             return Ok(Self {
-                url: StoreUrl::Sqlite(folder.join("crossbridge.db")),
+                url: StoreUrl::Sqlite(state.join("crossbridge.db")),
                 default: true,
+                state,
             });
         };
         let url = url
@@ -34,7 +41,11 @@ impl Target {
             .map_err(|error: crossbridge_std::profiling::UrlError| {
                 Failure::usage(error.to_string(), error.hint())
             })?;
-        Ok(Self { url, default: false })
+        Ok(Self {
+            url,
+            default: false,
+            state,
+        })
     }
 
     pub(super) const fn url(&self) -> &StoreUrl {
@@ -65,8 +76,41 @@ impl Target {
         )
     }
 
+    /// What to write behind `--store` to mean the same store again; nothing where it is the default.
+    pub(super) fn option(&self) -> String {
+        if self.default {
+            String::new()
+        } else {
+            format!(" --store {}", self.url)
+        }
+    }
+
+    /// Opens the store, and makes the folder of the default one.
+    pub(super) fn open(&self, timeout: Option<Duration>) -> Result<Box<dyn EventStore + Send>, StoreError> {
+        if let Some(folder) = self.folder() {
+            fs::create_dir_all(folder).map_err(|error| StoreError {
+                doing: "make the folder of",
+                place: Some(self.place()),
+                kind: FaultKind::Permanent,
+                trouble: Trouble::Backend(Box::new(error)),
+            })?;
+        }
+        self.url.open(timeout)
+    }
+
+    /// Whether there is anything to be asked: opening a file would make it.
+    pub(super) fn exists(&self) -> bool {
+        self.path().is_none_or(|path| path.exists())
+    }
+
+    /// What the store cannot take now is kept here: a file of its own for every store.
+    pub(super) fn spool(&self, limits: Limits) -> SpoolPlace {
+        let state = std::path::absolute(&self.state).unwrap_or_else(|_| self.state.clone());
+        SpoolPlace::new(&state, &self.url.key(), limits)
+    }
+
     /// The folder to make first, if any.
-    pub(super) fn folder(&self) -> Option<&Path> {
+    fn folder(&self) -> Option<&Path> {
         match &self.url {
             StoreUrl::Sqlite(path) => path.parent().filter(|_| self.default),
             StoreUrl::Postgres(_) | StoreUrl::Influx(_) | StoreUrl::Jsonl(_) => None,

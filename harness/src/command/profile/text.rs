@@ -27,8 +27,9 @@ pub(super) fn page(outcome: &Outcome) -> String {
     if totals.retries > 0 {
         let _ = writeln!(page, "The store was busy: {}.", count(totals.retries, "retry"));
     }
+    outcome.shipping.render(&mut page);
     let store = outcome.store.place();
-    if totals.stored() > 0 {
+    if totals.stored() + outcome.shipping.shipped.stored() > 0 {
         let _ = writeln!(page, "Stored in {store}");
         if let Some(ask) = ask(outcome) {
             let _ = writeln!(page, "\n  {ask}");
@@ -158,6 +159,7 @@ fn describe(counts: &crossbridge_std::profiling::Counts, uncertain: bool) -> Str
         (counts.new, "new"),
         (counts.already_there, "already there"),
         (counts.refused, "refused by the store"),
+        (counts.spooled, "kept in the spool"),
         (counts.unwritten(), lost),
     ] {
         if number > 0 {

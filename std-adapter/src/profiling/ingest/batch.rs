@@ -41,7 +41,7 @@ impl Batch {
 }
 
 /// About how much memory an event takes.
-fn size(event: &Event) -> usize {
+pub(in crate::profiling) fn size(event: &Event) -> usize {
     let texts = [&event.event_id, &event.run_id, &event.test_id, &event.framework];
     let texts: usize = texts.into_iter().chain(&event.step_name).map(String::len).sum();
     let metadata: usize = event

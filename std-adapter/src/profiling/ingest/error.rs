@@ -4,7 +4,7 @@ use std::fmt;
 
 use crossbridge_core::{CallError, Fault, FaultKind};
 
-use super::Counts;
+use super::{Counts, KeepError};
 use crate::profiling::source::SourceError;
 use crate::profiling::store::StoreError;
 
@@ -22,8 +22,26 @@ pub struct IngestError {
 pub enum Cause {
     /// It cannot be read any further.
     Source(SourceError),
-    /// The store could not be used, however often the guard tried.
+    /// The store could not be used, however often the guard tried, and there is no spool.
     Store(CallError<StoreError>),
+    /// The spool takes nothing either.
+    Spool {
+        /// Why the spool does not.
+        error: KeepError,
+        /// Why the store did not; `None` where an event was to be kept that it refuses.
+        store: Option<CallError<StoreError>>,
+    },
+}
+
+impl Cause {
+    /// What the store said last, where it is why the input ended.
+    const fn store(&self) -> Option<&CallError<StoreError>> {
+        match self {
+            Self::Source(_) => None,
+            Self::Store(error) => Some(error),
+            Self::Spool { store, .. } => store.as_ref(),
+        }
+    }
 }
 
 impl IngestError {
@@ -31,13 +49,10 @@ impl IngestError {
     /// and its end is not known. Repeating the input settles it.
     #[must_use]
     pub fn uncertain(&self) -> bool {
-        match &*self.cause {
-            Cause::Source(_) => false,
-            Cause::Store(error) => error
-                .last
-                .as_ref()
-                .is_some_and(|last| last.kind == FaultKind::Unknown),
-        }
+        self.cause
+            .store()
+            .and_then(|error| error.last.as_ref())
+            .is_some_and(|last| last.kind == FaultKind::Unknown)
     }
 }
 
@@ -46,6 +61,10 @@ impl fmt::Display for IngestError {
         match &*self.cause {
             Cause::Source(_) => f.write_str("the input cannot be read to its end: ")?,
             Cause::Store(_) => f.write_str("the store could not be used: ")?,
+            Cause::Spool { store: Some(_), .. } => {
+                f.write_str("neither the store nor the spool could be used: ")?;
+            }
+            Cause::Spool { store: None, .. } => f.write_str("the spool could not be used: ")?,
         }
         let (counts, unwritten) = (&self.counts, self.counts.unwritten());
         write!(
@@ -54,6 +73,9 @@ impl fmt::Display for IngestError {
             counts.read,
             counts.stored()
         )?;
+        if counts.spooled > 0 {
+            write!(f, ", {} are spooled", counts.spooled)?;
+        }
         if counts.refused > 0 {
             write!(f, ", {} were refused", counts.refused)?;
         }
@@ -70,6 +92,7 @@ impl std::error::Error for IngestError {
         match &*self.cause {
             Cause::Source(error) => Some(error),
             Cause::Store(error) => Some(error),
+            Cause::Spool { error, .. } => Some(error.as_ref()),
         }
     }
 }
@@ -79,6 +102,7 @@ impl Fault for IngestError {
         match &*self.cause {
             Cause::Source(error) => error.kind(),
             Cause::Store(error) => error.kind(),
+            Cause::Spool { .. } => FaultKind::Permanent,
         }
     }
 
@@ -86,6 +110,7 @@ impl Fault for IngestError {
         match &*self.cause {
             Cause::Source(error) => error.retry_after(),
             Cause::Store(error) => error.retry_after(),
+            Cause::Spool { .. } => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::profiling::event::{Event, Millis, Seconds};
 
 /// The columns of a row, not checked yet.
-pub(super) struct Raw {
+pub(in crate::profiling) struct Raw {
     /// Id, run, test, type, framework.
     pub(super) event: [String; 5],
     pub(super) step_name: Option<String>,
@@ -17,7 +17,7 @@ pub(super) struct Raw {
 
 impl Raw {
     /// Checks what somebody else may have written with `sqlite3` or `psql`.
-    pub(super) fn into_event(self) -> Result<Event, String> {
+    pub(in crate::profiling) fn into_event(self) -> Result<Event, String> {
         let [event_id, run_id, test_id, event_type, framework] = self.event;
         let [start_time, end_time, duration_ms] = self.numbers;
         let in_event = |what: String| format!("event `{event_id}`: {what}");

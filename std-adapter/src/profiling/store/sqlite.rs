@@ -24,11 +24,12 @@ use std::time::Duration;
 use crossbridge_core::FaultKind;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 
-use super::row::Raw;
+use self::row::Raw;
 use super::{EventStore, StoreError, Trouble, Written};
 use crate::classify;
 use crate::profiling::event::{Event, format_timestamp};
 
+pub(in crate::profiling) mod row;
 mod schema;
 
 /// Keeps events in a SQLite file.
@@ -67,31 +68,7 @@ impl SqliteStore {
     /// no database or written by a newer release (all permanent), or locked (transient).
     pub fn open(path: impl Into<PathBuf>, timeout: Option<Duration>) -> Result<Self, StoreError> {
         let path = path.into();
-        // SQLite says the same to this as to a directory in place of the file.
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        if directory.is_some_and(|directory| !directory.is_dir()) {
-            return Err(error("open", &path, FaultKind::Permanent, Trouble::NoDirectory));
-        }
-        if path.is_dir() {
-            return Err(error("open", &path, FaultKind::Permanent, Trouble::IsDirectory));
-        }
-        let wrap = |source| explain("open", &path, source);
-        // Without SQLITE_OPEN_URI: a path is a path, whatever it begins with.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(&path, flags).map_err(wrap)?;
-        connection.busy_timeout(busy(timeout)).map_err(wrap)?;
-        schema::prepare(&mut connection).map_err(|trouble| match trouble {
-            schema::Refusal::Sqlite(source) => explain("open", &path, source),
-            schema::Refusal::Newer { found, known } => error(
-                "open",
-                &path,
-                FaultKind::Permanent,
-                Trouble::Newer { found, known },
-            ),
-            schema::Refusal::ReadOnly => error("open", &path, FaultKind::Permanent, Trouble::ReadOnly),
-        })?;
+        let connection = connect(&path, timeout, &schema::MIGRATIONS)?;
         let name = format!("sqlite:{}", path.display());
         Ok(Self {
             path,
@@ -104,6 +81,35 @@ impl SqliteStore {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Opens the file, or makes it, and brings it to the newest of the migrations.
+pub(in crate::profiling) fn connect(
+    path: &Path,
+    timeout: Option<Duration>,
+    migrations: &[&str],
+) -> Result<Connection, StoreError> {
+    let refuse = |trouble| error("open", path, FaultKind::Permanent, trouble);
+    // SQLite says the same to this as to a directory in place of the file.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if directory.is_some_and(|directory| !directory.is_dir()) {
+        return Err(refuse(Trouble::NoDirectory));
+    }
+    if path.is_dir() {
+        return Err(refuse(Trouble::IsDirectory));
+    }
+    let wrap = |source| explain("open", path, source);
+    // Without SQLITE_OPEN_URI: a path is a path, whatever it begins with.
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(wrap)?;
+    connection.busy_timeout(busy(timeout)).map_err(wrap)?;
+    match schema::prepare(&mut connection, migrations) {
+        Ok(()) => Ok(connection),
+        Err(schema::Refusal::Sqlite(source)) => Err(wrap(source)),
+        Err(schema::Refusal::Newer { found, known }) => Err(refuse(Trouble::Newer { found, known })),
+        Err(schema::Refusal::ReadOnly) => Err(refuse(Trouble::ReadOnly)),
     }
 }
 
@@ -168,7 +174,7 @@ impl EventStore for SqliteStore {
         let path = &self.path;
         let wrap = |source| explain("read", path, source);
         let mut select = self.connection.prepare_cached(SELECT).map_err(wrap)?;
-        let raw = select.query_row([event_id], read).optional().map_err(wrap)?;
+        let raw = select.query_row([event_id], row::read).optional().map_err(wrap)?;
         raw.map(Raw::into_event)
             .transpose()
             .map_err(|what| error("read", path, FaultKind::Permanent, Trouble::Unreadable(what)))
@@ -179,18 +185,12 @@ impl EventStore for SqliteStore {
     }
 }
 
-/// The columns of a row, not checked yet.
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Raw> {
-    Ok(Raw {
-        event: [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?],
-        step_name: row.get(5)?,
-        numbers: [row.get(6)?, row.get(7)?, row.get(8)?],
-        created_at: row.get(9)?,
-        metadata: row.get(10)?,
-    })
-}
-
-fn error(doing: &'static str, path: &Path, kind: FaultKind, trouble: Trouble) -> StoreError {
+pub(in crate::profiling) fn error(
+    doing: &'static str,
+    path: &Path,
+    kind: FaultKind,
+    trouble: Trouble,
+) -> StoreError {
     StoreError {
         doing,
         place: Some(path.display().to_string()),
@@ -200,7 +200,7 @@ fn error(doing: &'static str, path: &Path, kind: FaultKind, trouble: Trouble) ->
 }
 
 /// An error of SQLite, by its code.
-fn explain(doing: &'static str, path: &Path, source: rusqlite::Error) -> StoreError {
+pub(in crate::profiling) fn explain(doing: &'static str, path: &Path, source: rusqlite::Error) -> StoreError {
     // What has no code is a mistake of ours: a column that is not there, a wrong type.
     let Some(code) = source.sqlite_error().map(|failure| failure.extended_code) else {
         return error(

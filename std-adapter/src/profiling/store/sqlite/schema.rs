@@ -20,8 +20,8 @@ impl From<rusqlite::Error> for Refusal {
 }
 
 /// Sets the connection up and brings the file to the newest version.
-pub(super) fn prepare(connection: &mut Connection) -> Result<(), Refusal> {
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+pub(super) fn prepare(connection: &mut Connection, migrations: &[&str]) -> Result<(), Refusal> {
+    let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
     // The first look at the file itself: what is no database is noticed here.
     let found = version(connection)?;
     if found > known {
@@ -42,19 +42,19 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Refusal> {
     // 32 MiB of pages: with the usual 2 the index of ids no longer fits after some 50 000 events.
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -32768")?;
     if found < known {
-        migrate(connection, known)?;
+        migrate(connection, migrations, known)?;
     }
     Ok(())
 }
 
-fn migrate(connection: &mut Connection, known: i64) -> Result<(), Refusal> {
+fn migrate(connection: &mut Connection, migrations: &[&str], known: i64) -> Result<(), Refusal> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Asked again under the lock: another process may have been faster.
     let found = version(&transaction)?;
     if found > known {
         return Err(Refusal::Newer { found, known });
     }
-    for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+    for migration in migrations.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(migration)?;
     }
     transaction.pragma_update(None, "user_version", known)?;
@@ -70,7 +70,7 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 ///
 /// The views have the names and columns of the tables of the Python implementation, which wrote
 /// them one by one and cut durations to whole milliseconds; further columns follow after those.
-const MIGRATIONS: [&str; 1] = ["
+pub(super) const MIGRATIONS: [&str; 1] = ["
 CREATE TABLE profiling_events (
     event_id    TEXT PRIMARY KEY NOT NULL,
     run_id      TEXT NOT NULL,

@@ -1,0 +1,62 @@
+//! The command line of `profile status`, `drain` and `dead-letters`.
+
+use clap::{Args, Subcommand};
+
+/// `profile status` and `profile drain`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// The store: sqlite:FILE [default: sqlite:.crossbridge/crossbridge.db, or in CROSSBRIDGE_HOME]
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+}
+
+/// `profile dead-letters`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLettersCommand {
+    /// Print each with its reason, oldest first; with --format json an object per line
+    #[command(after_help = DEAD_LETTERS_EXAMPLE)]
+    List(StoreArgs),
+    /// Put them back into the spool and ship it
+    Retry(SelectArgs),
+    /// Delete them for good; they are counted as purged
+    Purge(SelectArgs),
+}
+
+/// `profile dead-letters retry` and `purge`.
+#[derive(Debug, Args)]
+pub(crate) struct SelectArgs {
+    /// The events
+    #[arg(value_name = "EVENT_ID", required_unless_present = "all")]
+    pub(crate) ids: Vec<String>,
+
+    /// All of them
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) all: bool,
+
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+pub(super) const STATUS_EXAMPLE: &str = "\
+Example:
+  crossbridge profile status --store sqlite:events.db --format json
+
+JSON: stored (null where the store does not answer), spooled, in_memory, dead_lettered, lost,
+oldest_spooled_seconds, store { url_without_secret, health, reason }, spool { path, bytes, accepted,
+shipped, purged, damaged }. Of the spool: accepted = shipped + spooled + dead_lettered + lost + purged.
+health is healthy, absent (a file that nothing was written to yet) or unusable.";
+
+pub(super) const DRAIN_EXAMPLE: &str = "\
+Example:
+  crossbridge profile drain --store sqlite:events.db
+
+Exit codes:
+  0  nothing waits any more: every event of the spool is in the store
+  3  nothing waits any more, but events were refused; they are dead letters
+  4  the store or the spool could not be used; what is not stored is still in the spool";
+
+const DEAD_LETTERS_EXAMPLE: &str = "\
+Example:
+  crossbridge profile dead-letters list --format json
+  crossbridge profile dead-letters retry --all
+  crossbridge profile dead-letters purge 30e76e67-0000-8007-a7e7-196d319f9dec";

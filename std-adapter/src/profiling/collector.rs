@@ -1,0 +1,363 @@
+//! Events from a running program into a store, without ever being in the program's way.
+//!
+//! ```text
+//!   record ──▶ memory ── at most 100 ms ──▶ spool ── guard ──▶ store
+//!   record_durable ────── group commit ───▶   │                  │ refused for itself
+//!   flush, shutdown ──────────────────────▶   │                  ▼
+//!                                             └──────────── dead letters
+//! ```
+//!
+//! # What an answer means
+//! | call | when it returns | survives |
+//! |---|---|---|
+//! | [`record`](Collector::record) | the event is in memory, and on disk [`at_risk`](CollectorSettings::at_risk) later (100 ms) if the disk keeps up | nothing until then |
+//! | [`record_durable`](Collector::record_durable) | the event is in the spool | a crash of the process, of the machine, a loss of power |
+//! | [`flush`](Collector::flush) | everything recorded before is in the spool, and in the store if that was quick enough; it says which | the same |
+//! | [`shutdown`](Collector::shutdown) | the same, and nothing is recorded any more | the same |
+//!
+//! With [`Durability::Memory`] there is no spool: what is not in the store yet dies with the process,
+//! and the last three mean that the store has it.
+//!
+//! # Rules
+//! - `record` never waits for a disk, a network or a thread of the collector, and never fails the
+//!   test it observes. It takes one of sixteen locks, each held for moving one event or one list; if
+//!   all are taken it waits for one of those.
+//! - Memory is bounded by events and by bytes. What happens at the bound is the user's choice
+//!   ([`Overflow`](super::Overflow)): the event is refused and the caller told, or something is
+//!   dropped, counted as lost and logged.
+//! - Everything goes through the spool, in the order of the disk, and leaves it when the store said
+//!   yes: see [`spool`](super::spool). A full or broken spool leaves events in memory, and then it is
+//!   memory that is full.
+//! - A store that is down is asked rarely ([`reach`](super::reach)), whatever comes in meanwhile.
+//! - The books balance at any moment ([`Account::balance`]).
+//! - Whole tests are sampled, not events ([`Sampling`](super::Sampling)).
+//!
+//! # Example
+//! ```
+//! use std::time::Duration;
+//! use crossbridge_core::GuardConfig;
+//! use crossbridge_std::profiling::collector::{Collector, Recorded};
+//! use crossbridge_std::profiling::{CollectorSettings, Event, EventType, Limits, SpoolPlace, SqliteStore};
+//!
+//! let directory = tempfile::tempdir()?;
+//! let state = directory.path();
+//! let events = state.join("events.db");
+//! let collector = Collector::start(
+//!     CollectorSettings::DEFAULT,
+//!     SpoolPlace::new(state, "events", Limits::DEFAULT),
+//!     GuardConfig { idempotent: true, ..GuardConfig::DEFAULT },
+//!     move |timeout| SqliteStore::open(&events, timeout),
+//! )?;
+//! let event = Event::new("id", "run", "test", EventType::TestEnd);
+//! assert_eq!(collector.record(event), Recorded::Accepted);
+//! let ended = collector.shutdown(Duration::from_secs(10));
+//! assert_eq!((ended.account.stored, ended.account.in_memory), (1, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbridge_core::event::LogObserver;
+use crossbridge_core::{Clock, ConfigError, Guard, GuardConfig};
+
+use super::event::Event;
+use super::settings::{CollectorSettings, Durability};
+use super::spool::{SpoolError, SpoolPlace};
+use super::store::{EventStore, LazyStore, StoreError};
+use crate::clock::SystemClock;
+use crate::logging::Category;
+
+mod account;
+mod desk;
+mod queue;
+mod scribe;
+mod shared;
+mod shipper;
+#[cfg(test)]
+mod tests;
+
+pub use account::Account;
+use desk::Desk;
+use queue::{Pushed, Queue};
+use shared::Shared;
+
+/// Takes events from any thread and brings them to a store. See the [module](self) for the rules.
+pub struct Collector {
+    settings: CollectorSettings,
+    shared: Arc<Shared>,
+    clock: SystemClock,
+    scribe: Option<JoinHandle<()>>,
+    shipper: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Collector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collector")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Collector {
+    /// Starts the collector's two threads. The store is opened by the first event that is shipped, and
+    /// every touch of it is a call of a guard with these policies: those of the path
+    /// `profiling_storage`.
+    ///
+    /// # Errors
+    ///
+    /// The spool cannot be opened, or the policies are refused. A store that cannot be used is no
+    /// error: it may come back.
+    pub fn start<S, F>(
+        settings: CollectorSettings,
+        place: SpoolPlace,
+        policies: GuardConfig,
+        store: F,
+    ) -> Result<Self, StartError>
+    where
+        S: EventStore + 'static,
+        F: FnMut(Option<Duration>) -> Result<S, StoreError> + Send + 'static,
+    {
+        let log = LogObserver {
+            target: Category::Performance.target(),
+            path: "profiling_storage",
+        };
+        let guard = Guard::with_observer(policies, log).map_err(StartError::Policies)?;
+        let spool = match settings.durability {
+            Durability::Spool => Some(place.into_spool().map_err(StartError::Spool)?),
+            Durability::Memory => None,
+        };
+        let clock = SystemClock::new();
+        let shared = Arc::new(Shared::new(
+            Queue::new(settings.queue_events, settings.queue_bytes, settings.overflow),
+            Desk::new(spool),
+        ));
+        let scribe = (settings.durability == Durability::Spool)
+            .then(|| {
+                let (shared, at_risk) = (Arc::clone(&shared), settings.at_risk);
+                spawn("crossbridge-scribe", move || scribe::run(&shared, at_risk))
+            })
+            .transpose()?;
+        let shipper = {
+            let (shared, at_risk, durability) = (Arc::clone(&shared), settings.at_risk, settings.durability);
+            spawn("crossbridge-shipper", move || {
+                // Made here: a store stays in the thread that opened it.
+                let store = LazyStore::new(store);
+                let mut shipper = shipper::Shipper::new(&shared, store, guard, clock);
+                match durability {
+                    Durability::Spool => shipper.ship_spool(),
+                    Durability::Memory => shipper.ship_memory(at_risk),
+                }
+            })?
+        };
+        Ok(Self {
+            settings,
+            shared,
+            clock,
+            scribe,
+            shipper: Some(shipper),
+        })
+    }
+
+    /// Takes an event. See the [module](self) for what that means.
+    pub fn record(&self, event: Event) -> Recorded {
+        if !self.settings.sampling.takes(&event.run_id, &event.test_id) {
+            return Recorded::SampledOut;
+        }
+        match self.shared.queue.push(event) {
+            Pushed::In { wake } => {
+                if wake {
+                    self.shared.wake();
+                }
+                Recorded::Accepted
+            }
+            Pushed::Dropped => Recorded::Lost,
+            Pushed::Refused => Recorded::Refused,
+        }
+    }
+
+    /// Takes an event and returns when it is on disk, together with those of other threads that wait
+    /// for the same: one sync for all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDurable`], which says whether the event may get there yet.
+    pub fn record_durable(&self, event: Event, deadline: Duration) -> Result<(), NotDurable> {
+        match self.record(event) {
+            Recorded::Accepted => {}
+            // Whoever asks for a sample gets one.
+            Recorded::SampledOut => return Ok(()),
+            Recorded::Refused | Recorded::Lost => return Err(NotDurable::NoRoom),
+        }
+        self.sync(deadline)
+    }
+
+    /// Waits until everything that was recorded before is in the spool, and then until the store has
+    /// it, for `deadline` in all; says what is where. A store that is known to be down is not waited
+    /// for.
+    pub fn flush(&self, deadline: Duration) -> Flushed {
+        let began = self.clock.now();
+        let durable = self.sync(deadline);
+        let spent = self.clock.now().saturating_duration_since(began);
+        self.shared.wait_until_shipped(deadline.saturating_sub(spent));
+        Flushed {
+            account: self.account(),
+            durable,
+        }
+    }
+
+    /// What is where.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.shared.account()
+    }
+
+    /// Ends it: nothing is recorded any more, what is in memory goes to the spool, and what is in the
+    /// spool to the store as far as `deadline` allows. A store that is known to be down is asked once
+    /// more and not waited for.
+    #[must_use = "it says what is not in the store, and hands back what is nowhere"]
+    pub fn shutdown(mut self, deadline: Duration) -> Ended {
+        self.close(deadline)
+    }
+
+    /// Waits until everything recorded before is on disk.
+    fn sync(&self, deadline: Duration) -> Result<(), NotDurable> {
+        self.shared.wait_for_sync(deadline)
+    }
+
+    fn close(&mut self, deadline: Duration) -> Ended {
+        self.shared.queue.close();
+        self.shared.close();
+        if let Some(scribe) = self.scribe.take() {
+            // Local work, bounded by how long a lock of the spool is waited for.
+            let _ = scribe.join();
+        }
+        self.shared.scribe_has_ended();
+        if let Some(shipper) = self.shipper.take()
+            && self.shared.wait_for_shipper(deadline)
+        {
+            let _ = shipper.join();
+        }
+        // Otherwise it is inside an attempt, sees this at its end, and settles what it has shipped.
+        let account = self.account();
+        Ended {
+            account,
+            left: self.shared.take_rest(),
+        }
+    }
+}
+
+impl Drop for Collector {
+    /// A collector that is dropped is shut down with a second for the store; what would be handed
+    /// back is counted as lost and logged.
+    fn drop(&mut self) {
+        if self.shipper.is_some() {
+            let ended = self.close(DROP_DEADLINE);
+            if !ended.left.is_empty() {
+                log::error!(
+                    target: Category::Persistence.target(),
+                    lost = ended.left.len();
+                    "the collector was dropped with events that nobody keeps"
+                );
+            }
+        }
+    }
+}
+
+/// What became of an event.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is on its way.
+    Accepted,
+    /// Its test is not one of those that are recorded.
+    SampledOut,
+    /// There is no room, or the collector was shut down. It is not counted as accepted.
+    Refused,
+    /// There is no room, and it was dropped: accepted and lost.
+    Lost,
+}
+
+/// Why an event is not known to be on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotDurable {
+    /// There is no room for it: it is nowhere.
+    NoRoom,
+    /// It is in memory, and stays there until the spool can be used again. The text says why not.
+    InMemory(String),
+    /// It was not written in time; it is in memory or on disk.
+    TooLate,
+}
+
+impl fmt::Display for NotDurable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoom => f.write_str("no room for another event"),
+            Self::InMemory(reason) => write!(f, "in memory only: {reason}"),
+            Self::TooLate => f.write_str("not on disk before the deadline"),
+        }
+    }
+}
+
+impl std::error::Error for NotDurable {}
+
+/// What a flush found.
+#[derive(Clone, Debug)]
+pub struct Flushed {
+    /// What is where.
+    pub account: Account,
+    /// Whether everything recorded before the flush is at least in the spool.
+    pub durable: Result<(), NotDurable>,
+}
+
+/// What a collector leaves.
+#[derive(Debug)]
+pub struct Ended {
+    /// What was where at the end.
+    pub account: Account,
+    /// Events that neither the spool nor the store could take.
+    pub left: Vec<Event>,
+}
+
+/// Why a collector does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The spool cannot be opened.
+    Spool(SpoolError),
+    /// The guard refuses its policies.
+    Policies(ConfigError),
+    /// The system has no thread for it.
+    Thread(std::io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Spool(_) => "the collector has no spool",
+            Self::Policies(_) => "the policies of the collector's store are refused",
+            Self::Thread(_) => "the collector has no thread",
+        })
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Spool(error) => Some(error),
+            Self::Policies(error) => Some(error),
+            Self::Thread(error) => Some(error),
+        }
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(StartError::Thread)
+}
+
+/// How long a collector that is dropped tries the store.
+const DROP_DEADLINE: Duration = Duration::from_secs(1);
