@@ -106,6 +106,9 @@ pub(crate) enum Command {
     /// are played by the clock, from the start. Runs until SIGINT or SIGTERM.
     #[command(after_help = FAULTS_EXAMPLE)]
     Faults(FaultsArgs),
+    /// Print the JSON Schema of the configuration or of scenarios, for editors that complete and check
+    #[command(after_help = SCHEMA_EXAMPLE)]
+    Schema(SchemaArgs),
     /// The profiling-storage path: events into a store, through the guard
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -214,6 +217,16 @@ Exit codes:
   2  an address or a toxic means nothing, or a script needs to know its dependency (--on)
   3  the script is invalid, or a fault of it cannot be played on the wire
   4  an address cannot be listened on"#;
+
+const SCHEMA_EXAMPLE: &str = "\
+Example:
+  crossbridge schema > crossbridge.schema.json
+  crossbridge schema scenario > scenario.schema.json
+
+The first line of a file then says where its schema is:
+  # yaml-language-server: $schema=./crossbridge.schema.json
+
+A schema knows keys, types, names and ranges. What two values say together is for `crossbridge check`.";
 
 const INGEST_EXAMPLE: &str = "\
 Example:
@@ -432,6 +445,23 @@ pub(crate) struct FaultsArgs {
     /// Where every draw comes from [default: the script's, else 1]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Of which file
+    #[arg(value_enum, value_name = "FILE", default_value_t = SchemaOf::Config)]
+    pub(crate) of: SchemaOf,
+}
+
+/// Of which file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// crossbridge.yml
+    Config,
+    /// What `replay` reads
+    Scenario,
 }
 
 /// `profile`.

@@ -7,6 +7,7 @@ pub(crate) mod faults;
 pub(crate) mod profile;
 pub(crate) mod record;
 pub(crate) mod replay;
+pub(crate) mod schema;
 pub(crate) mod tune;
 
 use std::io::{ErrorKind, Write};

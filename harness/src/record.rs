@@ -54,6 +54,7 @@ use serde::Serialize;
 
 use self::log::{Log, PathLog};
 use self::outage::Outage;
+use crate::scenario::limits;
 
 /// How a recording is made.
 #[derive(Clone, Debug)]
@@ -118,7 +119,7 @@ impl Recording {
     /// What `log` tells of the paths that `config` knows.
     ///
     /// # Errors
-    /// No call of such a path ended in the log.
+    /// No call of such a path ended in the log, or it is of more days than a scenario may have.
     pub fn new(log: &Log, config: &Config) -> Result<Self, NothingUsable> {
         let mut warnings = Vec::new();
         let mut known = BTreeMap::new();
@@ -141,8 +142,14 @@ impl Recording {
                 why.unwrap_or_else(|| "no line is about the end of a call".to_owned()),
             ));
         };
-        let start_us = begin.div_euclid(SECOND) * SECOND;
+        let start_us = begin.div_euclid(SECOND).saturating_mul(SECOND);
         let length = u64::try_from(end.saturating_sub(start_us)).unwrap_or(0);
+        if Duration::from_micros(length) >= limits::DURATION {
+            let days = length / 86_400_000_000;
+            return Err(NothingUsable(format!(
+                "the log is of {days} days, and a scenario is of 30 at most: record a part of it"
+            )));
+        }
         let paths = known.into_iter().map(|(name, (path, policies))| {
             if path.successes_are_missing() {
                 warnings.push(format!(

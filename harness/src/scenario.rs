@@ -1,6 +1,7 @@
 //! A bad day, described: who calls what, what goes wrong when, and what is promised.
 //!
-//! [`mod@format`] is the YAML it is written in; what stands here has been checked and is ready to run.
+//! [`mod@format`] is the YAML it is written in, [`limits`] says how much of it is too much; what stands
+//! here has been checked and is ready to run.
 
 use std::time::Duration;
 
@@ -13,11 +14,13 @@ pub mod arrivals;
 pub mod fault;
 pub mod format;
 pub mod grid;
+pub mod limits;
 mod resolve;
 
 pub use arrivals::Arrivals;
 pub use fault::{ClientEffect, ClientFault, ErrorAnswer, ErrorCode, Fault, FaultEffect, Which};
 pub use grid::{Grid, load};
+pub use resolve::{resolve, trace_times};
 
 /// A scenario that is ready to run.
 #[derive(Clone, Debug)]

@@ -29,7 +29,7 @@ use crate::invariants::{Findings, Invariants};
 use crate::queue::Queue;
 use crate::recorder::{Ledger, Recorder, Tap};
 use crate::scenario::arrivals::Place;
-use crate::scenario::{ClientEffect, FaultEffect, Scenario};
+use crate::scenario::{ClientEffect, FaultEffect, Scenario, limits};
 use crate::stream::stream;
 use calls::{CallId, Calls, RequestId};
 use clients::Group;
@@ -86,16 +86,6 @@ pub enum RunError {
 /// How often somebody who watches is told: some fifty times a second.
 const EVENTS_BETWEEN_LOOKS: u64 = 1 << 16;
 
-/// More events at one instant than this for each actor are a loop without time in it, such as a
-/// closed client without think time against a dependency that refuses.
-const MAX_EVENTS_AT_ONCE: u64 = 10_000;
-
-/// The most requests waiting or worked on at once, and the most calls under way: some 10 GB.
-const MAX_UNDER_WAY: usize = 50_000_000;
-
-/// The most events of a run: more than an hour of computing.
-const MAX_EVENTS: u64 = 20_000_000_000;
-
 /// Runs a scenario. Its events also go to `trace` as JSON lines, where one is given; `watch` is told
 /// now and then how far virtual time is. Its invariants are checked where it promises something about
 /// them.
@@ -129,7 +119,7 @@ fn run_watched(
     watch: &mut dyn FnMut(Instant),
 ) -> Result<Outcome, RunError> {
     let seconds = scenario.duration.as_secs_f64().ceil();
-    // Durations are limited to a year when a scenario is loaded.
+    // Durations are limited to 30 days when a scenario is loaded.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let seconds = seconds as usize;
     // Names are for the file alone, and a million of them are not small.
@@ -360,7 +350,7 @@ impl<'r, 'w> World<'r, 'w> {
 
     fn run(&mut self, watch: &mut dyn FnMut(Instant)) -> Result<(), RunError> {
         let actors = u64::try_from(self.actors.len()).unwrap_or(u64::MAX);
-        let most_at_once = MAX_EVENTS_AT_ONCE.saturating_mul(actors);
+        let most_at_once = limits::EVENTS_AT_ONCE.saturating_mul(actors);
         let mut at_once = 0;
         let mut before = Instant::ZERO;
         while let Some(happening) = self.queue.take_before(self.end) {
@@ -391,10 +381,10 @@ impl<'r, 'w> World<'r, 'w> {
     }
 
     fn check_limits(&self, now: Instant) -> Result<(), RunError> {
-        if self.calls.len().max(self.requests.len()) > MAX_UNDER_WAY {
+        if self.calls.len().max(self.requests.len()) > limits::UNDER_WAY {
             return Err(RunError::TooMany(now));
         }
-        if self.events > MAX_EVENTS {
+        if self.events > limits::EVENTS {
             return Err(RunError::TooLong(now));
         }
         Ok(())
@@ -408,17 +398,20 @@ impl std::fmt::Display for RunError {
             Self::Trace(_) => f.write_str("the trace file could not be written"),
             Self::Stuck(at) => write!(
                 f,
-                "time stands still at {at}: more than {MAX_EVENTS_AT_ONCE} events for each actor at one instant; \
-                 give closed clients a think time, or the dependency a service time"
+                "time stands still at {at}: more than {} events for each actor at one instant; \
+                 give closed clients a think time, or the dependency a service time",
+                limits::EVENTS_AT_ONCE
             ),
             Self::TooMany(at) => write!(
                 f,
-                "more than {MAX_UNDER_WAY} calls or requests are under way at {at}; \
-                 bound the queues, give calls a deadline, or shorten the run"
+                "more than {} calls or requests are under way at {at}; \
+                 bound the queues, give calls a deadline, or shorten the run",
+                limits::UNDER_WAY
             ),
             Self::TooLong(at) => write!(
                 f,
-                "more than {MAX_EVENTS} events, and virtual time is only at {at}; shorten the run or lower the rates"
+                "more than {} events, and virtual time is only at {at}; shorten the run or lower the rates",
+                limits::EVENTS
             ),
         }
     }

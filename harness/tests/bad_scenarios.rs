@@ -125,6 +125,51 @@ fn mistakes() {
     insta::assert_snapshot!(told);
 }
 
+/// The limits of `scenario::limits`, each exceeded by a little.
+#[test]
+fn what_is_too_much_is_refused_before_it_runs() {
+    let repeated =
+        |line: &dyn Fn(usize) -> String, times: usize| -> String { (0..times).map(line).collect() };
+    let group = |index: usize| format!("  c{index}: {{ path: p, calls: db, arrivals: {{ every: 10s }} }}\n");
+    let too_much = [
+        GOOD.replace("duration: 20s", "duration: 31d"),
+        GOOD.replace("count: 2", "count: 10000001"),
+        GOOD.replace("poisson: 5/s", "every: 1ns"),
+        GOOD.replace("constant: 5ms", "trace: /dev/zero"),
+        GOOD.replace("on: db, kind: refuse", "on: c, kind: burst, calls: 9000000"),
+        GOOD.replace("at: 5s, for: 5s", "at: 0s, for: 1us, repeat: { every: 1ms }"),
+        GOOD.replace("expect: []", &format!("expect:\n{}", "  - goodput >= 0\n".repeat(1_001))),
+        GOOD.replacen("policies:", &format!("{}policies:", repeated(&group, 1_000)), 1),
+        GOOD.replace("duration: 20s", "duration: 30d")
+            .replacen("policies:", &format!("{}policies:", repeated(&group, 100)), 1),
+        GOOD.replace(
+            "clients:",
+            &format!(
+                "{}clients:",
+                repeated(
+                    &|index| format!("  d{index}: {{ service_time: {{ constant: 1ms }} }}\n"),
+                    1_000
+                )
+            ),
+        ),
+        format!("{GOOD}#{}", "x".repeat(4 << 20)),
+        GOOD.replace("expect: []", &format!("expect: {}{}", "[".repeat(200), "]".repeat(200))),
+        GOOD.replace("expect: []", &format!("expect: {}", "[".repeat(1_001))),
+        GOOD.replace(
+            "scenario: small",
+            "scenario: small\nabout: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
+             d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]",
+        ),
+    ];
+    let mut told = String::new();
+    for text in too_much {
+        let run = replay(&text, &[]);
+        assert_eq!(run.status.code(), Some(3), "{}{}", run.stdout, run.stderr);
+        let _ = writeln!(told, "{}\n", run.stderr.trim_end());
+    }
+    insta::assert_snapshot!(told);
+}
+
 #[test]
 fn a_circle_of_services_never_answers() {
     let circle = GOOD.replacen(

@@ -16,6 +16,7 @@ fn help() {
         &["record", "--help"],
         &["tune", "--help"],
         &["faults", "--help"],
+        &["schema", "--help"],
         &["profile", "ingest", "--help"],
     ] {
         let run = crossbridge(command);

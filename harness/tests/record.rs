@@ -268,10 +268,21 @@ fn nothing_usable_is_exit_3_and_writes_nothing() {
     fs::write(folder.path().join("policies.yml"), POLICIES).expect("written");
     let stranger =
         r#"{"timestamp":"2026-02-04T10:00:00Z","message":"call failed","path":"storge","took_us":1}"#;
+    let ended = |date: &str| stranger.replace("storge", "storage").replace("2026-02-04", date);
+    let weeks = [ended("2026-02-04"), ended("2026-03-09")].join("\n");
+    let endless = ended("2026-02-04").replace(":1}", ":18446744073709551615}");
+    let for_ever = [ended("2026-02-04"), endless].join("\n");
     for (log, said) in [
         ("what\n", "1 of 1 lines cannot be read"),
         ("", "no line is about the end of a call"),
         (stranger, "did you mean `storage`?"),
+        // Found by the fuzzer: it was recorded, and could not be replayed.
+        (
+            weeks.as_str(),
+            "the log is of 33 days, and a scenario is of 30 at most",
+        ),
+        // Also found by it: the first instant there is was rounded down to a second.
+        (for_ever.as_str(), "and a scenario is of 30 at most"),
     ] {
         fs::write(folder.path().join("app.log"), log).expect("written");
         let args = ["record", "app.log", "-o", "again.yml", "--config", "policies.yml"];

@@ -65,6 +65,7 @@ mod refused;
 pub mod retry;
 mod runtime;
 mod scalar;
+pub mod schema;
 mod search;
 
 use std::collections::BTreeMap;

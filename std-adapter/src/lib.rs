@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`clock`], [`sleeper`], [`entropy`] | time, sleep, randomness | nothing |
 //! | [`config`] | `crossbridge.yml` to guards | nothing |
+//! | [`reload`] | a `crossbridge.yml` that changes to guards that keep what they know | nothing |
 //! | [`classify`] | SQLSTATE, SQLite codes, HTTP statuses, I/O errors to kinds of faults | nothing |
 //! | [`logging`] | events to structured log records | nothing |
 //! | [`profiling`] | test reports to profiling events to a store | feature `sqlite` (default): nothing running; feature `postgres`: a server |
@@ -34,6 +35,7 @@ pub mod config;
 pub mod entropy;
 pub mod logging;
 pub mod profiling;
+pub mod reload;
 #[cfg(feature = "servers")]
 pub mod servers;
 pub mod sleeper;

@@ -172,7 +172,9 @@ impl Connection {
                 }
             }
             Side::Server => {
-                self.tap.on_server(bytes);
+                if let Some(held) = self.tap.on_server(bytes) {
+                    self.upstream.push(now, Item::Bytes(held));
+                }
                 let at = self.slowed(now);
                 self.downstream.push_later(now, at, Item::Bytes(bytes.to_vec()));
             }

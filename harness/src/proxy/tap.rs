@@ -114,13 +114,18 @@ impl Tap {
         (!held.is_empty()).then_some(held)
     }
 
-    /// The server said something, which is forwarded in any case.
-    pub(super) fn on_server(&mut self, bytes: &[u8]) {
-        if let Self::Postgres(postgres) = self
-            && !postgres.on_server(bytes)
-        {
-            *self = Self::Opaque;
+    /// The server said something, which is forwarded in any case. Where it shows that this is no
+    /// PostgreSQL, what was held back of the client goes on.
+    pub(super) fn on_server(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let Self::Postgres(postgres) = self else {
+            return None;
+        };
+        if postgres.on_server(bytes) {
+            return None;
         }
+        let held = postgres.held();
+        *self = Self::Opaque;
+        (!held.is_empty()).then_some(held)
     }
 }
 
@@ -220,6 +225,8 @@ pub(super) struct Postgres {
     server: Messages,
     /// How many `ReadyForQuery` the server owes.
     owed: u64,
+    /// What the server is saying is a `ReadyForQuery`: one byte, not a longer message of its kind.
+    ready: bool,
     /// The state of the transaction, as the server last said.
     transaction: u8,
     /// Inside messages that end with a `Sync`.
@@ -249,6 +256,7 @@ impl Default for Postgres {
             server: Messages::default(),
             // The one that ends the startup.
             owed: 1,
+            ready: false,
             transaction: b'I',
             in_batch: false,
             error: None,
@@ -395,8 +403,9 @@ impl Postgres {
                     return false;
                 };
                 for piece in pieces {
-                    if piece.kind == b'Z'
-                        && !piece.first
+                    if piece.first {
+                        self.ready = *piece.bytes == *b"Z\0\0\0\x05";
+                    } else if self.ready
                         && let [transaction] = *piece.bytes
                     {
                         self.owed = self.owed.saturating_sub(1);

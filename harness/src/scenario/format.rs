@@ -79,19 +79,25 @@
 //! retries, queues and timeouts compose. They have the keys of a dependency but `contention`.
 
 mod fault;
+mod queue;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use crossbridge_std::config::{Rate, Seconds};
+use crossbridge_std::config::{Rate, Seconds, schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 pub use fault::{CodeFile, FaultFile, FaultKindFile, RepeatFile};
+pub use queue::QueueFile;
 
 /// The whole file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Scenario")]
 pub struct ScenarioFile {
     /// A name in a few words.
     pub scenario: String,
@@ -100,11 +106,12 @@ pub struct ScenarioFile {
     /// Where every draw comes from.
     #[serde(default = "one")]
     pub seed: u64,
-    /// How long it runs.
+    /// How long it runs, in virtual time: more than 0, at most 30 days.
     pub duration: Seconds,
     /// The configuration file the policies come from, relative to this file.
     pub config: Option<String>,
     /// The policies themselves; read by the configuration's own reader.
+    #[schemars(with = "Option<schema::Policies>")]
     pub policies: Option<IgnoredAny>,
     /// Everything that is called and calls nothing.
     pub dependencies: Named<DependencyFile>,
@@ -116,19 +123,20 @@ pub struct ScenarioFile {
     /// What goes wrong.
     #[serde(default)]
     pub faults: Vec<FaultFile>,
-    /// What is promised.
+    /// What is promised, such as `goodput(60s..120s) >= 0.99`.
     #[serde(default)]
     pub expect: Vec<String>,
 }
 
 /// Something that is called.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Dependency")]
 pub struct DependencyFile {
-    /// Requests served at once.
+    /// Requests served at once, at least 1.
     #[serde(default = "one_server")]
     pub servers: u32,
-    /// Requests that may wait.
+    /// Requests that may wait: a number, or `unbounded`.
     #[serde(default)]
     pub queue: QueueFile,
     /// Which of them is next.
@@ -136,7 +144,7 @@ pub struct DependencyFile {
     pub discipline: DisciplineFile,
     /// How long one takes.
     pub service_time: SpanFile,
-    /// How long a message is under way.
+    /// How long a message is under way, there and back; no time where it is left out.
     pub latency: Option<SpanFile>,
     /// What becomes of one nobody waits for.
     #[serde(default)]
@@ -154,13 +162,14 @@ pub struct DependencyFile {
 }
 
 /// Something that is called and calls something to answer.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Service")]
 pub struct ServiceFile {
-    /// Requests served at once.
+    /// Requests served at once, at least 1.
     #[serde(default = "one_server")]
     pub servers: u32,
-    /// Requests that may wait.
+    /// Requests that may wait: a number, or `unbounded`.
     #[serde(default)]
     pub queue: QueueFile,
     /// Which of them is next.
@@ -168,7 +177,7 @@ pub struct ServiceFile {
     pub discipline: DisciplineFile,
     /// How long its own part takes.
     pub service_time: SpanFile,
-    /// How long a message is under way.
+    /// How long a message is under way, there and back; no time where it is left out.
     pub latency: Option<SpanFile>,
     /// What becomes of one nobody waits for.
     #[serde(default)]
@@ -185,10 +194,11 @@ pub struct ServiceFile {
 }
 
 /// Somebody who makes calls.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Client")]
 pub struct ClientFile {
-    /// How many of them.
+    /// How many of them, at least 1.
     #[serde(default = "one_client")]
     pub count: u32,
     /// The call path whose policies they keep.
@@ -205,19 +215,10 @@ pub struct ClientFile {
     pub subject: Option<String>,
 }
 
-/// Requests that may wait.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum QueueFile {
-    /// As many as come.
-    #[default]
-    Unbounded,
-    /// So many.
-    Bounded(u32),
-}
-
 /// What becomes of a request nobody waits for.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum AbandonedFile {
     /// It is served.
     #[default]
@@ -227,8 +228,9 @@ pub enum AbandonedFile {
 }
 
 /// Which of the waiting requests is next.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum DisciplineFile {
     /// The oldest.
     #[default]
@@ -238,8 +240,9 @@ pub enum DisciplineFile {
 }
 
 /// Which requests are turned away when their turn comes.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum ShedFile {
     /// None.
     #[default]
@@ -251,8 +254,9 @@ pub enum ShedFile {
 }
 
 /// How requests get in each other's way.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum ContentionFile {
     /// Not at all.
     #[default]
@@ -262,8 +266,9 @@ pub enum ContentionFile {
 }
 
 /// What a dependency really is, where a scenario is replayed on real servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum LiveFile {
     /// A PostgreSQL.
     Postgres,
@@ -274,8 +279,9 @@ pub enum LiveFile {
 }
 
 /// After a restart.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Cold")]
 pub struct ColdFile {
     /// The first takes so many times as long.
     pub factor: f64,
@@ -284,8 +290,9 @@ pub struct ColdFile {
 }
 
 /// How long something takes.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "Distribution")]
 pub enum SpanFile {
     /// Always the same.
     Constant(Seconds),
@@ -304,8 +311,9 @@ pub enum SpanFile {
 }
 
 /// Bounds.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Uniform")]
 pub struct UniformFile {
     /// At least.
     pub from: Seconds,
@@ -314,8 +322,9 @@ pub struct UniformFile {
 }
 
 /// Median and tail.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Lognormal")]
 pub struct LognormalFile {
     /// Half of all are faster.
     pub median: Seconds,
@@ -324,8 +333,9 @@ pub struct LognormalFile {
 }
 
 /// Mean and spread.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Normal")]
 pub struct NormalFile {
     /// The mean.
     pub mean: Seconds,
@@ -334,8 +344,9 @@ pub struct NormalFile {
 }
 
 /// A power law.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Pareto")]
 pub struct ParetoFile {
     /// The shortest.
     pub min: Seconds,
@@ -344,8 +355,9 @@ pub struct ParetoFile {
 }
 
 /// When a client calls.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "Arrivals")]
 pub enum ArrivalsFile {
     /// At a steady pace.
     Every(Seconds),
@@ -360,8 +372,9 @@ pub enum ArrivalsFile {
 }
 
 /// Several calls at once.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Burst")]
 pub struct BurstFile {
     /// How many.
     pub size: u32,
@@ -373,8 +386,9 @@ pub struct BurstFile {
 }
 
 /// One call at a time.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Closed")]
 pub struct ClosedFile {
     /// Between the end of a call and the begin of the next.
     pub think: Seconds,
@@ -435,31 +449,17 @@ impl ServiceFile {
     }
 }
 
-impl<'de> Deserialize<'de> for QueueFile {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Queue;
-        impl Visitor<'_> for Queue {
-            type Value = QueueFile;
+impl<T: JsonSchema> JsonSchema for Named<T> {
+    fn inline_schema() -> bool {
+        true
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of requests, or `unbounded`")
-            }
+    fn schema_name() -> Cow<'static, str> {
+        BTreeMap::<String, T>::schema_name()
+    }
 
-            fn visit_u64<E: de::Error>(self, count: u64) -> Result<QueueFile, E> {
-                let count = u32::try_from(count);
-                count
-                    .map(QueueFile::Bounded)
-                    .map_err(|_| E::custom("a queue holds at most 4294967295 requests"))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<QueueFile, E> {
-                if text == "unbounded" {
-                    return Ok(QueueFile::Unbounded);
-                }
-                Err(E::invalid_value(de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(Queue)
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        BTreeMap::<String, T>::json_schema(generator)
     }
 }
 

@@ -24,6 +24,7 @@
 //! into the file before it is read. Errors in it name the place in the file.
 
 mod range;
+mod schema;
 mod setting;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ use serde_yaml_ng::Value;
 use super::Scenario;
 use super::resolve::resolve;
 
+pub use schema::with_axes;
 pub(crate) use setting::shown;
 pub use setting::{ParseSettingError, Setting};
 
@@ -179,7 +181,8 @@ impl Grid {
         for setting in &settings {
             document.set(setting.path(), setting.value().clone())?;
         }
-        resolve(&document, &self.path, config, environment).map_err(|error| told(error, &document, &settings))
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        resolve(&document, folder, config, environment).map_err(|error| told(error, &document, &settings))
     }
 
     /// Another configuration makes values of the file's own policies say nothing.

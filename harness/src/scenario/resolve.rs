@@ -5,6 +5,8 @@ mod faults;
 mod nodes;
 mod spans;
 
+pub use spans::trace_times;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,26 +14,19 @@ use crossbridge_core::time::nanos;
 use crossbridge_std::config::{Config, Document, Environment, FileError, KeyPath, Problem, Seconds};
 
 use super::format::{ClientFile, ScenarioFile};
+use super::limits;
 use super::{ClientGroup, Downstream, Node, Scenario};
 use crate::expect::Expectation;
 use crate::result::vocabulary;
 
-/// The longest run: its counts by second stay in memory.
-const LONGEST: Duration = Duration::from_secs(30 * 86_400);
-/// The most clients of a scenario: each has a guard of its own.
-const MOST_CLIENTS: u32 = 10_000_000;
-/// The most dependencies and services.
-const MOST_NODES: usize = 1_000;
-/// The most calls a run may be expected to make: some hours of computing.
-const MOST_CALLS: f64 = 1e9;
-
-/// The scenario of a document that stands at `path`. `config` replaces the policies it names.
+/// The scenario of a document. The files it names are found from `folder`; `config` replaces the policies
+/// it names.
 ///
 /// # Errors
 /// Everything that is wrong with it, or with its policies, each with its place.
-pub(super) fn resolve(
+pub fn resolve(
     document: &Document,
-    path: &Path,
+    folder: &Path,
     config: Option<&Path>,
     environment: Environment<'_>,
 ) -> Result<Scenario, FileError> {
@@ -39,7 +34,7 @@ pub(super) fn resolve(
     let policies = match (config, &file.config, &file.policies) {
         (Some(config), _, _) => Config::load_from(Some(config), environment, Path::new(""))?,
         (None, Some(config), None) => {
-            let beside = path.parent().unwrap_or(Path::new("")).join(config);
+            let beside = folder.join(config);
             Config::load_from(Some(&beside), environment, Path::new(""))?
         }
         (None, None, _) => Config::from_policies(document, &KeyPath::root().key("policies"), environment)?,
@@ -53,7 +48,8 @@ pub(super) fn resolve(
     let mut resolver = Resolver {
         file: &file,
         policies: &policies,
-        folder: path.parent().unwrap_or(Path::new("")),
+        folder,
+        trace_times: 0,
         problems: Vec::new(),
     };
     let scenario = resolver.scenario();
@@ -68,6 +64,8 @@ struct Resolver<'f> {
     policies: &'f Config,
     /// Where the scenario is: its trace files are found from there.
     folder: &'f Path,
+    /// Those of all trace files read so far.
+    trace_times: usize,
     problems: Vec<Problem>,
 }
 
@@ -75,18 +73,17 @@ impl Resolver<'_> {
     fn scenario(&mut self) -> Option<Scenario> {
         let root = KeyPath::root();
         let duration = self.file.duration.get();
-        if duration.is_zero() || duration > LONGEST {
+        if duration.is_zero() || duration > limits::DURATION {
             self.refuse(
                 root.key("duration"),
                 format!("{duration:?}"),
                 "more than 0, at most 30 days",
             );
         }
-        let names = self.node_names();
-        if names.len() > MOST_NODES {
-            let expected = format!("at most {MOST_NODES} dependencies and services");
-            self.refuse(root.key("dependencies"), names.len(), expected);
+        if self.refuse_too_many(duration) {
+            return None;
         }
+        let names = self.node_names();
         let nodes = self.nodes(&names);
         let clients = self.clients(&names);
         let client_names: Vec<String> = self.file.clients.0.iter().map(|(name, _)| name.clone()).collect();
@@ -125,6 +122,30 @@ impl Resolver<'_> {
             expect,
             over_seeds,
         })
+    }
+
+    /// Whether there is more of something than is looked at.
+    fn refuse_too_many(&mut self, duration: Duration) -> bool {
+        let before = self.problems.len();
+        let file = self.file;
+        let nodes = file.dependencies.0.len() + file.services.0.len();
+        let groups = file.clients.0.len();
+        for (key, found, what, most) in [
+            ("dependencies", nodes, "dependencies and services", limits::NODES),
+            ("clients", groups, "groups of clients", limits::GROUPS),
+            ("expect", file.expect.len(), "promises", limits::EXPECTATIONS),
+        ] {
+            if found > most {
+                self.refuse(KeyPath::root().key(key), found, format!("at most {most} {what}"));
+            }
+        }
+        let counts = duration.as_secs().saturating_mul(groups as u64);
+        if counts > limits::COUNTS {
+            let expected = format!("at most {}: fewer groups or a shorter run", limits::COUNTS);
+            let found = format!("{groups} groups of clients over {duration:?}, {counts} seconds to count");
+            self.refuse(KeyPath::root().key("clients"), found, expected);
+        }
+        self.problems.len() > before
     }
 
     /// Dependencies first, services after them. A name stands for one thing.
@@ -190,8 +211,8 @@ impl Resolver<'_> {
             .iter()
             .map(|(_, spec)| u64::from(spec.count))
             .sum();
-        if total > u64::from(MOST_CLIENTS) {
-            self.refuse(at.clone(), total, "at most 10000000 in all");
+        if total > u64::from(limits::CLIENTS) {
+            self.refuse(at.clone(), total, format!("at most {} in all", limits::CLIENTS));
         }
         let mut groups = Vec::new();
         for (name, spec) in &self.file.clients.0 {
@@ -221,10 +242,12 @@ impl Resolver<'_> {
                 Some(each * f64::from(group.count))
             })
             .sum();
-        if calls > MOST_CALLS {
+        if calls > limits::CALLS {
             let at = KeyPath::root().key("clients");
-            let expected =
-                format!("at most {MOST_CALLS} calls in all: fewer clients, lower rates or a shorter run");
+            let expected = format!(
+                "at most {} calls in all: fewer clients, lower rates or a shorter run",
+                limits::CALLS
+            );
             self.refuse(at, format!("about {calls:.0} calls"), expected);
         }
     }

@@ -11,11 +11,13 @@
 //! `window`, `open_wait_max` grows to a longer `open_wait`, and the numbers of half-open probes
 //! follow each other. `hanging_calls` and `slow_start` are off unless they are said.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use crossbridge_core::breaker::{BreakerMode, WindowKind};
 use crossbridge_core::{BreakerConfig, PerMille};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 
@@ -23,34 +25,73 @@ use super::error::Problem;
 use super::key_path::KeyPath;
 use super::refused::refused;
 use super::scalar::{Seconds, Share, Whole, parse_span};
+use super::schema::share;
 
-#[derive(Debug, Default, Deserialize)]
+/// When to stop asking, and how to come back.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "CircuitBreaker")]
 pub(super) struct BreakerFile {
+    /// Whether the breaker decides, or is overruled.
+    #[schemars(extend("default" = "auto"))]
     mode: Option<ModeFile>,
+    /// Over which calls the rates are taken: the last so many (1 to 128), or those of the last so long
+    /// (10 ms to a day).
+    #[schemars(extend("default" = 100, "examples" = [50, "30s"]))]
     window: Option<WindowFile>,
+    /// No rate trips before the window holds this many calls; at most the window.
+    #[schemars(extend("default" = BreakerConfig::DEFAULT.min_calls))]
     min_calls: Option<Whole<1, { u32::MAX }>>,
+    /// Trips when this share of the window failed, or `off`.
+    #[schemars(extend("default" = share(BreakerConfig::DEFAULT.failure_rate)))]
     failure_rate: Option<RateOrOff>,
+    /// Trips when this share of the window was slow, or `off`.
+    #[schemars(extend("default" = share(BreakerConfig::DEFAULT.slow_rate)))]
     slow_rate: Option<RateOrOff>,
+    /// A call that takes at least this long is slow.
+    #[schemars(extend("default" = Seconds(BreakerConfig::DEFAULT.slow_call)))]
     slow_call: Option<Seconds>,
+    /// Trips after so many failures in a row, whatever the window holds. Off where it is left out.
     consecutive_failures: Option<Whole<1, { u32::MAX }>>,
+    /// How long the first trip keeps the circuit open, before jitter.
+    #[schemars(extend("default" = Seconds(BreakerConfig::DEFAULT.open_wait)))]
     open_wait: Option<Seconds>,
+    /// The wait doubles with every trip in a row up to this; at most a day.
+    #[schemars(extend("default" = Seconds(BreakerConfig::DEFAULT.open_wait_max)))]
     open_wait_max: Option<Seconds>,
+    /// Probes under way at once while half open.
+    #[schemars(extend("default" = BreakerConfig::DEFAULT.half_open_concurrent))]
     half_open_concurrent: Option<Whole<1, 8>>,
+    /// Probes in all while half open, at least `half_open_successes`.
+    #[schemars(extend("default" = BreakerConfig::DEFAULT.half_open_calls))]
     half_open_calls: Option<Whole<1, 65_535>>,
+    /// Probes that must succeed for the circuit to close.
+    #[schemars(extend("default" = BreakerConfig::DEFAULT.half_open_successes))]
     half_open_successes: Option<Whole<1, 65_535>>,
+    /// A probe without a result for so long has failed.
+    #[schemars(extend("default" = Seconds(BreakerConfig::DEFAULT.probe_timeout)))]
     probe_timeout: Option<Seconds>,
+    /// Half open for so long without a decision has failed.
+    #[schemars(extend("default" = Seconds(BreakerConfig::DEFAULT.half_open_timeout)))]
     half_open_timeout: Option<Seconds>,
+    /// Trips when so many calls are under way for longer than `slow_call`. Off where it is left out.
     hanging_calls: Option<Whole<1, { u32::MAX }>>,
+    /// For so long after closing a growing share of the calls is admitted; at most a day. Off where it
+    /// is left out.
     slow_start: Option<Seconds>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 enum ModeFile {
+    /// The breaker decides.
     Auto,
+    /// Everything is refused.
     ForcedOpen,
+    /// Everything is admitted and nothing is counted.
     Disabled,
+    /// Everything is admitted; the states it would have are counted and reported.
     MetricsOnly,
 }
 
@@ -177,6 +218,22 @@ impl<'de> Deserialize<'de> for WindowFile {
     }
 }
 
+impl JsonSchema for WindowFile {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Window".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut time = Seconds::json_schema(generator);
+        let text = time.pointer_mut("/anyOf/1").map(serde_json::Value::take);
+        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 128 }, text] })
+    }
+}
+
 /// A share that trips the breaker, or `off`.
 #[derive(Clone, Copy, Debug)]
 struct RateOrOff(Option<PerMille>);
@@ -226,6 +283,26 @@ impl<'de> Deserialize<'de> for RateOrOff {
         }
 
         deserializer.deserialize_any(RateVisitor)
+    }
+}
+
+impl JsonSchema for RateOrOff {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "RateOrOff".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // To YAML 1.1, and so to some editors, a bare `off` is the truth value.
+        json_schema!({
+            "anyOf": [
+                { "type": "number", "exclusiveMinimum": 0, "maximum": 1 },
+                { "enum": ["off", "none", false] },
+            ],
+        })
     }
 }
 

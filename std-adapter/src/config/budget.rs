@@ -21,6 +21,7 @@
 
 use crossbridge_core::BudgetConfig;
 use crossbridge_core::retry::Concurrency;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::Problem;
@@ -28,24 +29,44 @@ use super::key_path::KeyPath;
 use super::refused::refused;
 use super::scalar::{Share, Whole};
 
-#[derive(Debug, Default, Deserialize)]
+/// What all retries of a path together may cost: `ratio`, a `preset`, or `max_concurrent` alone.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "RetryBudget")]
 pub(super) struct BudgetFile {
+    /// Instead of a ratio.
     preset: Option<Preset>,
+    /// Retries per call, 0 to 1.
+    #[schemars(extend("examples" = [0.1]))]
     ratio: Option<Share>,
+    /// Retries a second besides.
+    #[schemars(extend("default" = MIN_PER_SECOND))]
     min_per_second: Option<Whole<0, 1_000_000>>,
+    /// Retries at once.
+    #[schemars(extend("default" = BURST))]
     burst: Option<Whole<1, 1_000_000>>,
+    /// Of `preset: grpc`: retries only while more than half of these are left.
+    #[schemars(extend("default" = MAX_TOKENS))]
     max_tokens: Option<Whole<3, 1_000>>,
+    /// Of `preset: grpc`: tokens earned by a call that succeeds.
+    #[schemars(extend("default" = TOKEN_RATIO))]
     token_ratio: Option<Share>,
+    /// Retries under way for each call under way, 0 to 1. No bound where it is left out.
     max_concurrent: Option<Share>,
+    /// So many retries under way are always allowed.
+    #[schemars(extend("default" = Concurrency::ENVOY.min))]
     min_concurrent: Option<Whole<0, 1_000_000>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 enum Preset {
+    /// The token bucket of the AWS SDKs.
     Aws,
+    /// The throttle of gRFC A6.
     Grpc,
+    /// Retries cost nothing.
     Unlimited,
 }
 

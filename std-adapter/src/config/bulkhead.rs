@@ -6,13 +6,17 @@
 //! ```
 
 use crossbridge_core::BulkheadConfig;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::scalar::Whole;
 
-#[derive(Debug, Deserialize)]
+/// How many calls at once.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Bulkhead")]
 pub(super) struct BulkheadFile {
+    /// Calls under way at once, at least 1.
     limit: Whole<1, { u32::MAX }>,
 }
 

@@ -29,6 +29,7 @@
 //! | `database` | quick | - | - | 30 s | no | database | persistence |
 //! | `flaky_detection` | quick | - | - | 30 s | no | - | testing |
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use crossbridge_core::{
     BreakerConfig, BudgetConfig, BulkheadConfig, GuardConfig, OnLimit, Quota, RetryPolicy,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
@@ -48,26 +50,46 @@ use super::retry::{Retries, policy_name};
 use super::scalar::Seconds;
 use crate::logging::Category;
 
-#[derive(Clone, Debug, Default, Deserialize)]
+/// The policies that one kind of call goes through. A name can be `none`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "CallPath")]
 pub(super) struct PathFile {
+    /// A policy of `retry.policies`, or `default`, `quick`, `expensive`, `conservative`, `standard`,
+    /// `never`.
+    #[schemars(extend("examples" = ["default", "quick", "expensive", "conservative", "standard", "never"]))]
     retry: Option<String>,
+    /// An operation of `rate_limiting.defaults`, or `none`.
     rate_limit: Option<String>,
+    /// What a call does at the limit.
+    #[schemars(extend("default" = "refuse"))]
     on_limit: Option<OnLimitFile>,
+    /// One of `circuit_breakers`, or `none`.
     breaker: Option<String>,
+    /// One of `bulkheads`, or `none`.
     bulkhead: Option<String>,
+    /// One of `retry.budgets`, `aws`, or `none`.
     budget: Option<String>,
+    /// One of `health_checks.providers`, or `none`.
     health: Option<String>,
+    /// How long the whole call may take, waits included; more than 0, or `none`.
     deadline: Option<SpanOrNone>,
+    /// How long each attempt may take; more than 0, or `none`. `retry.network_timeout` where it is left
+    /// out.
     attempt_timeout: Option<SpanOrNone>,
+    /// Sending it twice does no harm.
     idempotent: Option<bool>,
+    /// What its log records are about.
     log_category: Option<Category>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 enum OnLimitFile {
+    /// It is refused.
     Refuse,
+    /// It waits, as far as its deadline allows.
     Wait,
 }
 
@@ -392,5 +414,19 @@ impl<'de> Deserialize<'de> for SpanOrNone {
         }
 
         deserializer.deserialize_any(SpanVisitor)
+    }
+}
+
+impl JsonSchema for SpanOrNone {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "SpanOrNone".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [generator.subschema_for::<Seconds>(), { "const": "none" }] })
     }
 }

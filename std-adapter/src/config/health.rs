@@ -12,11 +12,13 @@
 //! without being written. A result counts for three intervals, and probes come three times as often
 //! while results are mixed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use crossbridge_core::health::MonitorConfig;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
@@ -27,31 +29,55 @@ use super::not_in_use::NotInUse;
 use super::refused::refused;
 use super::scalar::{Seconds, Whole};
 
-#[derive(Debug, Default, Deserialize)]
+/// What is watched, and how much evidence it takes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "HealthChecks")]
 pub(super) struct HealthFile {
+    /// Whether anything is watched at all.
+    #[schemars(extend("default" = true))]
     enabled: Option<bool>,
+    /// Between probes. A result counts for three intervals.
+    #[schemars(extend("default" = Seconds(MonitorConfig::DEFAULT.interval)))]
     interval: Option<Seconds>,
+    /// Accepted, without effect: no probes are run.
     timeout: Option<Seconds>,
+    /// Failures in a row that bring a target down.
+    #[schemars(extend("default" = MonitorConfig::DEFAULT.fall))]
     failure_threshold: Option<Whole<1, 100>>,
+    /// Passes in a row that bring it up.
+    #[schemars(extend("default" = MonitorConfig::DEFAULT.rise))]
     success_threshold: Option<Whole<1, 100>>,
+    /// By name, or a list with a `name` each. `ai_provider`, `embedding_provider`, `vector_store` and
+    /// `database` are there without being written.
     providers: Option<ProvidersFile>,
+    /// Accepted, without effect: health is reported, and nothing is switched off or sent.
     degraded_mode: Option<DegradedFile>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// One watched target.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Provider")]
 struct ProviderFile {
+    /// Its name; needed in a list.
     name: Option<String>,
+    /// Whether it is watched.
+    #[schemars(extend("default" = true))]
     enabled: Option<bool>,
+    /// Accepted, without effect: no probes are run.
     check_type: Option<CheckType>,
+    /// Together with `check_type: callable`.
     callable: Option<String>,
+    /// Between probes.
     interval: Option<Seconds>,
+    /// Accepted, without effect: no probes are run.
     timeout: Option<Seconds>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 enum CheckType {
     Embed,
     Generate,
@@ -61,16 +87,20 @@ enum CheckType {
     Callable,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Accepted, without effect: health is reported, and nothing is switched off or sent.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "DegradedMode")]
 struct DegradedFile {
     continue_on_degraded: Option<bool>,
     disable_features: Option<Vec<String>>,
     alerts: Option<AlertsFile>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Accepted, without effect.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Alerts")]
 struct AlertsFile {
     slack_webhook: Option<String>,
     email: Option<String>,
@@ -336,5 +366,21 @@ impl<'de> Deserialize<'de> for ProvidersFile {
         }
 
         deserializer.deserialize_any(ProvidersVisitor)
+    }
+}
+
+impl JsonSchema for ProvidersFile {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Providers".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let by_name = generator.subschema_for::<BTreeMap<String, ProviderFile>>();
+        let list = generator.subschema_for::<Vec<ProviderFile>>();
+        json_schema!({ "anyOf": [by_name, list] })
     }
 }

@@ -17,39 +17,69 @@
 //! A file is written where one is asked for, by `log_to_file: true` or by a section that says
 //! nothing about it; without the section nothing is created in anybody's working directory.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use log::LevelFilter;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 
 use super::scalar::Whole;
 use crate::logging::{Category, FileSettings, Format, LogSettings};
 
-#[derive(Debug, Default, Deserialize)]
+/// What is logged, how, and where to.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Logging")]
 pub(super) struct LoggingFile {
+    /// The least level that is logged.
     level: Option<LevelFile>,
+    /// How a record is written.
+    #[schemars(extend("default" = "detailed"))]
     format: Option<FormatFile>,
+    /// Whether a file is written.
+    #[schemars(extend("default" = true))]
     log_to_file: Option<bool>,
+    /// The file, from the working directory.
+    #[schemars(extend("default" = DEFAULT_FILE))]
     log_file_path: Option<String>,
+    /// Whether records go to stderr.
     log_to_console: Option<bool>,
+    /// The size, in MiB, at which the file is put aside.
+    #[schemars(extend("default" = DEFAULT_MEBIBYTES))]
     max_file_size_mb: Option<Whole<1, 1_048_576>>,
+    /// Files put aside that are kept.
+    #[schemars(extend("default" = DEFAULT_BACKUPS))]
     backup_count: Option<Whole<0, 10_000>>,
+    /// The level of the category `migration`.
     translation_level: Option<LevelFile>,
+    /// The level of the category `ai`.
     ai_level: Option<LevelFile>,
+    /// The level of the category `persistence`.
     database_level: Option<LevelFile>,
+    /// The level of the category `observer`.
     observer_level: Option<LevelFile>,
+    /// The level of any category; null is as `level`.
     levels: Option<BTreeMap<Category, Option<LevelFile>>>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// What is there without being said.
+const DEFAULT_FILE: &str = "logs/crossbridge.log";
+const DEFAULT_MEBIBYTES: u32 = 10;
+const DEFAULT_BACKUPS: u32 = 5;
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 enum FormatFile {
+    /// The message.
     Simple,
+    /// Time, level, category, message and fields.
     Detailed,
+    /// An object a line.
     Json,
 }
 
@@ -73,9 +103,9 @@ pub(super) fn convert(file: &LoggingFile) -> LogSettings {
         path: file
             .log_file_path
             .as_ref()
-            .map_or_else(|| PathBuf::from("logs/crossbridge.log"), PathBuf::from),
-        max_bytes: u64::from(file.max_file_size_mb.map_or(10, Whole::get)) << 20,
-        backups: file.backup_count.map_or(5, Whole::get),
+            .map_or_else(|| PathBuf::from(DEFAULT_FILE), PathBuf::from),
+        max_bytes: u64::from(file.max_file_size_mb.map_or(DEFAULT_MEBIBYTES, Whole::get)) << 20,
+        backups: file.backup_count.map_or(DEFAULT_BACKUPS, Whole::get),
     });
     LogSettings {
         level: file.level.map_or(default.level, |level| level.0),
@@ -122,5 +152,27 @@ impl<'de> Deserialize<'de> for LevelFile {
         }
 
         deserializer.deserialize_str(LevelVisitor)
+    }
+}
+
+impl JsonSchema for LevelFile {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Level".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        const NAMES: [&str; 9] = [
+            "TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "WARN", "ERROR", "CRITICAL", "OFF",
+        ];
+        // In any case; JSON Schema has no flag for that.
+        let either = |letter: char| format!("[{letter}{}]", letter.to_ascii_lowercase());
+        let names = NAMES.map(|name| name.chars().map(either).collect::<String>());
+        json_schema!({
+            "anyOf": [{ "enum": NAMES }, { "type": "string", "pattern": format!("^({})$", names.join("|")) }],
+        })
     }
 }

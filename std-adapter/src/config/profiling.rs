@@ -20,6 +20,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::Problem;
@@ -27,38 +28,61 @@ use super::key_path::KeyPath;
 use super::scalar::{Seconds, Share, Whole};
 use crate::profiling::{CollectorSettings, Durability, Limits, Overflow, Sampling};
 
-#[derive(Debug, Default, Deserialize)]
+/// What waits on disk until the store is back.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Spool")]
 pub(super) struct SpoolFile {
+    /// The most events.
+    #[schemars(extend("default" = Limits::DEFAULT.events))]
     max_events: Option<Whole<1, { u32::MAX }>>,
+    /// The most megabytes of events; the file takes some 10 % more.
+    #[schemars(extend("default" = Limits::DEFAULT.bytes >> 20))]
     max_size_mb: Option<Whole<1, 16_777_216>>,
+    /// What happens to an event that does not fit; one that is dropped is counted as lost.
     overflow: Option<OverflowFile>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// What programs keep on the way.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Collector")]
 pub(super) struct CollectorFile {
+    /// Whether events wait on disk or in memory only.
     durability: Option<DurabilityFile>,
+    /// The longest an event is in memory only, 1 ms to 1 min.
     at_risk: Option<Seconds>,
+    /// The most events in memory.
     queue_events: Option<Whole<1, { u32::MAX }>>,
+    /// The most megabytes of events in memory.
     queue_size_mb: Option<Whole<1, 1_048_576>>,
+    /// What happens to an event that does not fit.
     overflow: Option<OverflowFile>,
+    /// The share of tests that is recorded, all events of a test or none.
     sampling_rate: Option<Share>,
+    /// Another seed draws other tests.
     sampling_seed: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 enum OverflowFile {
+    /// The caller is told.
     Refuse,
+    /// The oldest event goes.
     DropOldest,
+    /// It goes itself.
     DropNewest,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 enum DurabilityFile {
+    /// In memory only: what a killed program held is lost.
     Memory,
+    /// On disk, after `at_risk` at the latest.
     Spool,
 }
 

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crossbridge_core::Quota;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::Problem;
@@ -21,19 +22,32 @@ use super::key_path::KeyPath;
 use super::refused::refused;
 use super::scalar::{Seconds, Whole};
 
-#[derive(Debug, Default, Deserialize)]
+/// How often each operation may run, and for whom more.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "RateLimiting")]
 pub(super) struct RateLimitingFile {
+    /// Whether anything is limited at all.
+    #[schemars(extend("default" = true))]
     enabled: Option<bool>,
+    /// By operation.
     defaults: Option<BTreeMap<String, LimitFile>>,
+    /// Accepted, without effect: tables of limits have a fixed size.
     pub(super) cleanup_threshold: Option<Whole<1, { u32::MAX }>>,
+    /// By subject (`user:12345`, `org:premium`), then by operation.
     overrides: Option<BTreeMap<String, BTreeMap<String, LimitFile>>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// So many calls per window, all of them at once if they like. What is left out is the operation's default, else 30 per minute.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Limit")]
 struct LimitFile {
+    /// Calls per window, at least 1.
+    #[schemars(extend("examples" = [20]))]
     capacity: Option<Whole<1, { u32::MAX }>>,
+    /// The window, more than 0.
+    #[schemars(extend("examples" = [60, "1m"]))]
     window_seconds: Option<Seconds>,
 }
 

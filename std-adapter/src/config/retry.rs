@@ -15,11 +15,13 @@
 //! `default_policy`. A throttled call starts from `throttled_base_delay`; where none is given, from
 //! a second or the base delay, whichever is longer, as far as `max_delay` allows.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use crossbridge_core::{BudgetConfig, Jitter, RetryPolicy};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 
@@ -29,32 +31,64 @@ use super::key_path::KeyPath;
 use super::refused::refused;
 use super::scalar::{Seconds, Share, Whole};
 
-#[derive(Debug, Default, Deserialize)]
+/// How often and how patiently to try again.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Retry")]
 pub(super) struct RetryFile {
+    /// Whether anything is retried at all.
+    #[schemars(extend("default" = true))]
     enabled: Option<bool>,
+    /// For every path that names no other: 3 attempts, from 0.5 s to 5 s apart.
     default_policy: Option<PolicyFile>,
+    /// For calls that cost much and are rarely made: 5 attempts, from 1 s to 10 s apart.
     expensive_policy: Option<PolicyFile>,
+    /// For cheap local calls: 2 attempts, 0.1 s apart.
     quick_policy: Option<PolicyFile>,
+    /// For a dependency that needs rest: 3 attempts, from 2 s to 30 s apart.
     conservative_policy: Option<PolicyFile>,
+    /// By name, for `paths` to refer to.
     policies: Option<BTreeMap<String, PolicyFile>>,
+    /// By name: what all retries of a path together may cost. `aws` is always there.
     budgets: Option<BTreeMap<String, BudgetFile>>,
+    /// HTTP statuses worth another attempt.
+    #[schemars(extend("default" = Retries::default().retryable_codes))]
     retryable_codes: Option<Vec<Whole<100, 599>>>,
+    /// How long an attempt may take where its path does not say.
+    #[schemars(extend("default" = Seconds(Retries::default().network_timeout)))]
     network_timeout: Option<Seconds>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// A policy. What is left out is the default of that policy, or of `default_policy`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "RetryPolicy")]
 struct PolicyFile {
+    /// Attempts in all, the first one included.
+    #[schemars(extend("examples" = [3]))]
     max_attempts: Option<Whole<1, 1_000>>,
+    /// The delay before the first retry, before jitter; at most `max_delay`.
     base_delay: Option<Seconds>,
+    /// No delay is longer, jitter included; at most a day.
     max_delay: Option<Seconds>,
+    /// What each further delay is multiplied by, 1 to 100.
     exponential_base: Option<Factor>,
+    /// How delays are spread: `true` is `full`, `false` is `none`, a number is a share to either side.
+    #[schemars(extend("default" = "full"))]
     jitter: Option<JitterFile>,
+    /// Retry also what a layer below already gave up on: layers of retries multiply.
+    #[schemars(extend("default" = RetryPolicy::DEFAULT.retry_exhausted))]
     retry_exhausted: Option<bool>,
+    /// The delay before the first retry of a throttled call; at most `max_delay`. A second or
+    /// `base_delay`, whichever is longer, where it is left out.
     throttled_base_delay: Option<Seconds>,
+    /// A server that asks for a longer wait than this ends the call; at most a day.
+    #[schemars(extend("default" = Seconds(RetryPolicy::DEFAULT.max_hint)))]
     max_hint: Option<Seconds>,
+    /// No retry starts later than this after the first failure. No bound where it is left out.
     give_up_after: Option<Seconds>,
+    /// A retry that leaves less time than this before the deadline is not made.
+    #[schemars(extend("default" = Seconds(RetryPolicy::DEFAULT.min_attempt)))]
     min_attempt: Option<Seconds>,
 }
 
@@ -319,6 +353,20 @@ impl<'de> Deserialize<'de> for Factor {
     }
 }
 
+impl JsonSchema for Factor {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Factor".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number", "minimum": 1, "maximum": 100 })
+    }
+}
+
 /// `true` and `false` are the platform's own; names and shares are new.
 #[derive(Clone, Copy, Debug)]
 struct JitterFile(Jitter);
@@ -370,5 +418,24 @@ impl<'de> Deserialize<'de> for JitterFile {
         }
 
         deserializer.deserialize_any(JitterVisitor)
+    }
+}
+
+impl JsonSchema for JitterFile {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Jitter".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "enum": ["none", "full", "equal", "decorrelated", true, false] },
+                { "type": "number", "minimum": 0, "maximum": 1 },
+            ],
+        })
     }
 }

@@ -23,7 +23,7 @@ use crate::logging::LogSettings;
 use crate::profiling::ProfilingSettings;
 
 /// The sections under `runtime:` that are ours.
-const OURS: [&str; 6] = [
+pub(super) const OURS: [&str; 6] = [
     "rate_limiting",
     "retry",
     "health_checks",

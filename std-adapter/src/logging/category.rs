@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The thirteen categories of the platform. A record's target is `crossbridge::<category>`.
@@ -13,8 +14,9 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(Category::of_target("crossbridge::ai::openai"), Some(Category::Ai));
 /// assert_eq!(Category::of_target("hyper::client"), None);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(description = "What a record is about.")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Category {
     General,

@@ -219,6 +219,38 @@ fn queries_in_flight_and_in_failed_transactions_are_forwarded() {
     assert!(!told.answered.is_empty());
 }
 
+/// Found by the fuzzer: the last byte of a longer message came alone and was taken for the state.
+#[test]
+fn a_longer_message_of_the_kind_is_no_ready_for_query_however_it_is_cut() {
+    let foreign = message(b'Z', b"abT");
+    for piece in [1, 2, foreign.len()] {
+        let mut judge = hits(&[1]);
+        let (mut tap, mut told) = session(&mut judge);
+        for bytes in foreign.chunks(piece) {
+            tap.on_server(bytes);
+        }
+        told.take(tap.on_client(&message(b'Q', b"select 1\0"), &mut judge));
+        assert!(
+            told.answered.starts_with(b"E") && told.forwarded.is_empty(),
+            "{piece}"
+        );
+    }
+}
+
+/// Found by the fuzzer: what was held to be told apart was lost when the server spoke first.
+#[test]
+fn what_is_held_goes_on_when_the_server_is_no_postgresql() {
+    let mut judge = hits(&[]);
+    let mut tap = Tap::new();
+    assert_eq!(tap.on_client(b"\0", &mut judge), []);
+    assert_eq!(tap.on_server(b"\0\0\0\0\0"), Some(b"\0".to_vec()));
+    assert_eq!(tap.on_client(b"\0", &mut judge), [Act::Forward(b"\0".to_vec())]);
+    // And so is the beginning of a message.
+    let (mut tap, _) = session(&mut judge);
+    assert_eq!(tap.on_client(b"Q\0", &mut judge), []);
+    assert_eq!(tap.on_server(b"X\0\0\0\0"), Some(b"Q\0".to_vec()));
+}
+
 #[test]
 fn a_shutdown_ends_the_session() {
     let mut judge = hits(&[1]);

@@ -1,23 +1,26 @@
 //! The `faults:` of a scenario.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crossbridge_std::config::{Rate, Seconds};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
 /// Something that goes wrong. Which keys belong to which kind is checked when it is resolved.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Fault")]
 pub struct FaultFile {
-    /// When it begins.
+    /// When it begins, before the end of the run.
     pub at: Seconds,
     /// How long it lasts; until the end of the run where nothing is said.
     #[serde(rename = "for")]
     pub lasts: Option<Seconds>,
-    /// On what.
+    /// The dependency, service or group of clients it happens to.
     pub on: String,
-    /// What.
+    /// What goes wrong.
     pub kind: FaultKindFile,
     /// `error`: HTTP status or SQLSTATE.
     pub code: Option<CodeFile>,
@@ -47,7 +50,7 @@ pub struct FaultFile {
     pub ramp: Option<Seconds>,
     /// Again and again.
     pub repeat: Option<RepeatFile>,
-    /// Only with this probability.
+    /// Only with this probability, 0 to 1.
     pub probability: Option<f64>,
     /// Only the first so many.
     pub first: Option<u64>,
@@ -56,8 +59,9 @@ pub struct FaultFile {
 }
 
 /// Again and again.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Repeat")]
 pub struct RepeatFile {
     /// From one begin to the next.
     pub every: Seconds,
@@ -66,8 +70,9 @@ pub struct RepeatFile {
 }
 
 /// Kinds of faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "FaultKind")]
 pub enum FaultKindFile {
     /// Connections are refused.
     Refuse,
@@ -170,5 +175,25 @@ impl<'de> Deserialize<'de> for CodeFile {
             }
         }
         deserializer.deserialize_any(Code)
+    }
+}
+
+impl JsonSchema for CodeFile {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Code".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "integer", "minimum": 100, "maximum": 99_999 },
+                { "type": "string", "pattern": "^([1-5][0-9]{2}|[0-9A-Z]{5})$" },
+            ],
+            "examples": [503, "40P01"],
+        })
     }
 }

@@ -9,12 +9,8 @@ use crossbridge_std::config::{KeyPath, Problem, Seconds};
 
 use super::Resolver;
 use crate::scenario::format::{FaultFile, FaultKindFile};
+use crate::scenario::limits::{BURST_CALLS, ROUNDS};
 use crate::scenario::{ClientEffect, ClientFault, ErrorAnswer, ErrorCode, Fault, FaultEffect, Which};
-
-/// All rounds of all faults together: each is looked after by itself.
-const MOST_ROUNDS: usize = 10_000;
-/// The most calls a burst adds.
-const MOST_CALLS: u64 = 10_000_000;
 
 impl Resolver<'_> {
     /// Those on nodes and those on clients.
@@ -30,8 +26,8 @@ impl Resolver<'_> {
             let Some(rounds) = self.rounds(&at, file, duration) else {
                 continue;
             };
-            if faults.len() + client_faults.len() + rounds.len() > MOST_ROUNDS {
-                let expected = format!("at most {MOST_ROUNDS} rounds of all faults together");
+            if faults.len() + client_faults.len() + rounds.len() > ROUNDS {
+                let expected = format!("at most {ROUNDS} rounds of all faults together");
                 self.refuse(at.key("repeat"), rounds.len(), expected);
                 return (faults, client_faults);
             }
@@ -117,7 +113,7 @@ impl Resolver<'_> {
         let mut begin = from;
         while begin + lasts <= duration
             && begin < duration
-            && rounds.len() <= MOST_ROUNDS
+            && rounds.len() <= ROUNDS
             && repeat.times.is_none_or(|times| rounds.len() < times as usize)
         {
             rounds.push((instant(begin), instant(begin + lasts)));
@@ -125,7 +121,7 @@ impl Resolver<'_> {
         }
         if let Some(times) = repeat.times
             && rounds.len() < times as usize
-            && rounds.len() <= MOST_ROUNDS
+            && rounds.len() <= ROUNDS
         {
             let expected = format!("at most {}: the run ends at {duration:?}", rounds.len());
             self.refuse(at.key("times"), times, expected);
@@ -309,8 +305,8 @@ impl Resolver<'_> {
         };
         let clients = self.file.clients.0.iter().find(|(name, _)| *name == file.on);
         let count = clients.map_or(1, |(_, spec)| u64::from(spec.count));
-        if calls == 0 || u64::from(calls).saturating_mul(count) > MOST_CALLS {
-            let expected = format!("1 or more, and for all clients together at most {MOST_CALLS}");
+        if calls == 0 || u64::from(calls).saturating_mul(count) > BURST_CALLS {
+            let expected = format!("1 or more, and for all clients together at most {BURST_CALLS}");
             self.refuse(at.key("calls"), calls, expected);
             return None;
         }

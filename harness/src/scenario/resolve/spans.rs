@@ -1,6 +1,8 @@
 //! How long things take and when they come, trace files included.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use crossbridge_core::time::nanos;
@@ -10,10 +12,7 @@ use super::Resolver;
 use crate::distribution::Distribution;
 use crate::scenario::Arrivals;
 use crate::scenario::format::{ArrivalsFile, SpanFile};
-
-/// The longest trace file, in lines and in bytes.
-const MOST_LINES: usize = 10_000_000;
-const MOST_BYTES: u64 = 256 << 20;
+use crate::scenario::limits::{ALL_TRACE_TIMES, TRACE_BYTES, TRACE_TIMES};
 
 impl Resolver<'_> {
     /// `None` where it is refused.
@@ -119,14 +118,17 @@ impl Resolver<'_> {
     /// The times of a trace file.
     fn trace(&mut self, at: &KeyPath, name: &str) -> Option<Arc<[u64]>> {
         let path = self.folder.join(name);
-        let text = match fs::metadata(&path).map(|file| file.len()) {
-            Ok(bytes) if bytes > MOST_BYTES => Err(format!("{bytes} bytes")),
-            Ok(_) => fs::read_to_string(&path).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        let times = text.and_then(|text| times(&text));
+        let times = read(&path).and_then(|text| trace_times(&text));
         match times {
-            Ok(times) => Some(times.into()),
+            Ok(times) if self.trace_times + times.len() > ALL_TRACE_TIMES => {
+                let expected = format!("at most {ALL_TRACE_TIMES} times in all trace files together");
+                self.refuse(at.clone(), self.trace_times + times.len(), expected);
+                None
+            }
+            Ok(times) => {
+                self.trace_times += times.len();
+                Some(times.into())
+            }
             Err(found) => {
                 let problem = Problem::new(at.clone(), format!("trace `{}` cannot be used", path.display()))
                     .found(found)
@@ -138,8 +140,24 @@ impl Resolver<'_> {
     }
 }
 
-/// A time a line, in nanoseconds; at least one.
-fn times(text: &str) -> Result<Vec<u64>, String> {
+/// The text of a trace file. It is cut off above its limit whatever its size is said to be: a device
+/// has none, and no end either.
+fn read(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let read = file.take(TRACE_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > TRACE_BYTES {
+        return Err(format!("more than {TRACE_BYTES} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|error| format!("no UTF-8: {}", error.utf8_error()))
+}
+
+/// The times of the text of a trace file, one a line, in nanoseconds; at least one.
+///
+/// # Errors
+/// The first line that is no time, or that there is none, or too many.
+pub fn trace_times(text: &str) -> Result<Vec<u64>, String> {
     let mut times = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or("").trim();
@@ -154,8 +172,8 @@ fn times(text: &str) -> Result<Vec<u64>, String> {
         };
         let span =
             read.map_err(|expected| format!("`{line}` in line {}, expected {expected}", number + 1))?;
-        if times.len() == MOST_LINES {
-            return Err(format!("more than {MOST_LINES} times"));
+        if times.len() == TRACE_TIMES {
+            return Err(format!("more than {TRACE_TIMES} times"));
         }
         times.push(nanos(span));
     }

@@ -1,8 +1,10 @@
 //! Times: `0.5` and `500ms`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
 use serde::ser::{Serialize, Serializer};
 
@@ -175,6 +177,27 @@ impl Serialize for Seconds {
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(SecondsVisitor)
+    }
+}
+
+impl JsonSchema for Seconds {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "number", "minimum": 0, "maximum": Self::MAX.as_secs() },
+                {
+                    "type": "string",
+                    "pattern": r"^\s*(-0|[0-9]+(\.[0-9]+)?)\s*(ns|us|µs|μs|ms|s|m|min|h|d)\s*$",
+                },
+            ],
+            "description": "A time: a number of seconds, or text with a unit (ns, us, ms, s, m, h, d). \
+                At most 100 years.",
+            "examples": ["250ms", "2s", "5m", 30],
+        })
     }
 }
 
