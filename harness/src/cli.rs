@@ -5,18 +5,24 @@
     reason = "these comments are the help, as it is printed"
 )]
 
+mod format;
 mod kind;
 mod profile;
+mod query;
 
 use std::path::PathBuf;
 
+use clap::builder::{EnumValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use crossbridge_harness::scenario::grid::Setting;
 use crossbridge_harness::tune::Objective;
 use crossbridge_std::config::Rate;
 
+pub(crate) use self::format::Format;
 use self::profile::{DRAIN_EXAMPLE, STATUS_EXAMPLE};
 pub(crate) use self::profile::{DeadLettersCommand, SelectArgs, StoreArgs};
+use self::query::QUERY_EXAMPLE;
+pub(crate) use self::query::{QueryArgs, Question};
 pub(crate) use kind::Kind;
 
 /// Resilience for test platforms: replay a bad day, check a policy, save events.
@@ -33,7 +39,13 @@ pub(crate) struct Cli {
     pub(crate) config: Option<PathBuf>,
 
     /// How results and errors are written
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text, display_order = 101)]
+    #[arg(
+        long,
+        global = true,
+        value_parser = EnumValueParser::<Format>::new().try_map(Format::of_every_command),
+        default_value_t = Format::Text,
+        display_order = 101
+    )]
     pub(crate) format: Format,
 }
 
@@ -47,15 +59,6 @@ Exit codes:
   70  a bug of crossbridge
 
 Data goes to stdout, everything else to stderr.";
-
-/// How results and errors are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people
-    Text,
-    /// For programs: one object per result on stdout, errors as objects on stderr
-    Json,
-}
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -484,6 +487,12 @@ pub(crate) enum ProfileCommand {
     /// List, retry or purge the events that the store refuses
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Ask a store what is slow, what is flaky and what failed
+    ///
+    /// Reads a SQLite or PostgreSQL store and changes nothing in it. Percentiles are exact: the nearest
+    /// rank, a duration that was measured.
+    #[command(after_help = QUERY_EXAMPLE)]
+    Query(QueryArgs),
 }
 
 /// `profile ingest`.

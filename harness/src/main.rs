@@ -59,6 +59,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Profile(ProfileCommand::DeadLetters(command)) => {
             command::profile::dead_letters::run(command, config, json, &mut output())
         }
+        Command::Profile(ProfileCommand::Query(args)) => command::profile::query::run(args, &mut output()),
     }
 }
 

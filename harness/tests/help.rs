@@ -18,6 +18,7 @@ fn help() {
         &["faults", "--help"],
         &["schema", "--help"],
         &["profile", "ingest", "--help"],
+        &["profile", "query", "--help"],
     ] {
         let run = crossbridge(command);
         assert_eq!(run.status.code(), Some(0), "{}", run.stderr);

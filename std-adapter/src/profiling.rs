@@ -18,6 +18,7 @@
 //! - `collector` takes events from a running program, without being in its way (feature `sqlite`).
 //! - [`deliver`] and [`reach`] are what the last three have in common: how a batch gets into a store,
 //!   and when a store that is down is asked again.
+//! - [`query`] is the way back: what was slow, what is flaky, what failed.
 //!
 //! Reading the same file twice stores it once: an event without an id of its own gets one from
 //! its content and its position ([`identity`]), and a store ignores an id that it has.
@@ -47,6 +48,7 @@ pub mod deliver;
 pub mod event;
 pub mod identity;
 pub mod ingest;
+pub mod query;
 pub mod reach;
 pub mod sampling;
 pub mod settings;

@@ -10,6 +10,7 @@ mod failure;
 mod json;
 mod outcome;
 mod progress;
+pub(crate) mod query;
 mod shipping;
 pub(crate) mod status;
 mod target;

@@ -68,6 +68,19 @@ impl Place {
         (ran, object)
     }
 
+    /// `crossbridge profile query` with these arguments.
+    pub(crate) fn query(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.profile(&[&["query"], arguments].concat());
+        command.output().unwrap().into()
+    }
+
+    /// The same, answered as an object.
+    pub(crate) fn query_json(&self, arguments: &[&str]) -> (Ran, Value) {
+        let ran = self.query(&[arguments, &["--format", "json"]].concat());
+        let object = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+        (ran, object)
+    }
+
     /// What plain `sqlite3` answers.
     pub(crate) fn sqlite3(&self, file: &str, sql: &str) -> String {
         let output = start(

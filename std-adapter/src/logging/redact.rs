@@ -3,7 +3,8 @@
 //! - The value of a key that names a secret is [`MASK`]. A key is taken apart into words, so that
 //!   `accessToken` and `db-password` are secrets, and `prompt_tokens` is a number of tokens.
 //! - In every text, the password of a URL, the value after a secret name and `=` (a connection
-//!   string, a query), and what follows `Bearer` or `Basic` are masked.
+//!   string, a query), the text of a JSON field with a secret name, and what follows `Bearer` or
+//!   `Basic` are masked.
 //!
 //! This is a net under the code that logs, and no licence to log secrets: one that stands alone in
 //! a text, without a name, passes.
@@ -85,6 +86,7 @@ fn words(key: &str) -> Vec<String> {
 ///     ("host=db password=hunter2 user=ci", "host=db password=*** user=ci"),
 ///     ("GET /v1?token=abc&page=2", "GET /v1?token=***&page=2"),
 ///     ("sent Authorization: Bearer abc.def", "sent Authorization: Bearer ***"),
+///     (r#"{"db": {"password": "a\"b", "user": "ci"}}"#, r#"{"db": {"password": "***", "user": "ci"}}"#),
 ///     ("http://localhost:8086/write?db=x", "http://localhost:8086/write?db=x"),
 /// ] {
 ///     assert_eq!(text(written), masked);
@@ -95,6 +97,7 @@ pub fn text(text: &str) -> Cow<'_, str> {
     let mut spans = Vec::new();
     url_passwords(text, &mut spans);
     assignments(text, &mut spans);
+    fields(text, &mut spans);
     schemes(text, &mut spans);
     if spans.is_empty() {
         return Cow::Borrowed(text);
@@ -165,6 +168,34 @@ fn assignments(text: &str, spans: &mut Spans) {
     }
 }
 
+/// `"password": "…"`, and the same inside a text of JSON, where the quotes are escaped.
+fn fields(text: &str, spans: &mut Spans) {
+    for (at, _) in text.match_indices(':') {
+        let Some(before) = text[..at].trim_end().strip_suffix('"') else {
+            continue;
+        };
+        let before = before.strip_suffix('\\').unwrap_or(before);
+        if !is_secret(before.rsplit('"').next().unwrap_or_default()) {
+            continue;
+        }
+        let value = text[at + 1..].trim_start();
+        let (escaped, value) = match value.strip_prefix('\\') {
+            Some(value) => (true, value),
+            None => (false, value),
+        };
+        let Some(value) = value.strip_prefix('"') else {
+            continue;
+        };
+        let start = text.len() - value.len();
+        let closes = |(quote, _): &(usize, &str)| value[..*quote].ends_with('\\') == escaped;
+        let end = value.match_indices('"').find(closes);
+        let end = end.map_or(value.len(), |(quote, _)| quote - usize::from(escaped));
+        if end > 0 {
+            spans.push((start, start + end));
+        }
+    }
+}
+
 /// `Bearer …`, `Basic …`.
 fn schemes(text: &str, spans: &mut Spans) {
     for scheme in ["Bearer ", "bearer ", "Basic ", "basic "] {
@@ -188,4 +219,37 @@ fn schemes(text: &str, spans: &mut Spans) {
 /// Where a secret in the middle of a text ends.
 fn ends_text(c: char) -> bool {
     c.is_whitespace() || "\"'<>)}]`".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_json_at_every_depth() {
+        for (written, masked) in [
+            (r#"{"token":"abc"}"#, r#"{"token":"***"}"#),
+            (
+                r#"{"accessToken" : "abc", "x":1}"#,
+                r#"{"accessToken" : "***", "x":1}"#,
+            ),
+            (
+                r#""{\"password\":\"abc\",\"user\":\"ci\"}""#,
+                r#""{\"password\":\"***\",\"user\":\"ci\"}""#,
+            ),
+            (r#"{"cookie":"sid=größe"#, r#"{"cookie":"***"#),
+            // No texts, no secrets.
+            (r#"{"token":""}"#, r#"{"token":""}"#),
+            (r#"{"prompt_tokens":"12"}"#, r#"{"prompt_tokens":"12"}"#),
+            (
+                r#"{"password":null,"token":{"id":"x"}}"#,
+                r#"{"password":null,"token":{"id":"x"}}"#,
+            ),
+            ("password: expected a text", "password: expected a text"),
+            (r#"":"#, r#"":"#),
+            (r#""token":"\"#, r#""token":"***"#),
+        ] {
+            assert_eq!(text(written), masked);
+        }
+    }
 }

@@ -15,6 +15,7 @@
 //! | `PostgresStore` | in a schema of a PostgreSQL database | the feature `postgres`, and a server |
 //!
 //! [`StoreUrl`] says in one text which one is meant, and opens it.
+//! What is stored is asked for through [`reader`].
 
 use std::fmt;
 use std::time::Duration;
@@ -27,6 +28,7 @@ mod lazy;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+pub mod reader;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod row;
 #[cfg(feature = "sqlite")]
@@ -36,9 +38,9 @@ pub mod url;
 pub use lazy::LazyStore;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
-pub use postgres::PostgresStore;
+pub use postgres::{PostgresReader, PostgresStore};
 #[cfg(feature = "sqlite")]
-pub use sqlite::SqliteStore;
+pub use sqlite::{SqliteReader, SqliteStore};
 pub use url::{StoreUrl, UrlError};
 
 /// Where events are kept.

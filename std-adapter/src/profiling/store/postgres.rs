@@ -45,7 +45,10 @@ mod connection;
 mod copy;
 mod failure;
 mod read;
+mod reader;
 mod schema;
+
+pub use reader::PostgresReader;
 
 /// Keeps events in a schema of a PostgreSQL database.
 ///

@@ -29,8 +29,11 @@ use super::{EventStore, StoreError, Trouble, Written};
 use crate::classify;
 use crate::profiling::event::{Event, format_timestamp};
 
+mod reader;
 pub(in crate::profiling) mod row;
 mod schema;
+
+pub use reader::SqliteReader;
 
 /// Keeps events in a SQLite file.
 ///

@@ -126,7 +126,7 @@ impl StoreUrl {
         }
     }
 
-    fn not_built(&self) -> StoreError {
+    pub(super) fn not_built(&self) -> StoreError {
         StoreError {
             doing: "open",
             place: Some(self.to_string()),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use crossbridge_core::{Clock as _, Instant};
-use futures_util::SinkExt as _;
+use futures_util::{SinkExt as _, TryStreamExt as _};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
@@ -124,6 +124,28 @@ impl Session {
     ) -> Result<Vec<Row>, Failure> {
         let done = self.runtime.wait(deadline, self.client.query(query, parameters));
         done.map_err(|failure| self.reason(failure))
+    }
+
+    /// Hands over the rows of a query one by one, as they come.
+    pub(super) fn each_row(
+        &mut self,
+        query: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+        deadline: &Deadline,
+        mut each: impl FnMut(&Row),
+    ) -> Result<(), Failure> {
+        let mut read = || {
+            let parameters = parameters.iter().copied();
+            let rows = self
+                .runtime
+                .wait(deadline, self.client.query_raw(query, parameters))?;
+            let mut rows = Box::pin(rows);
+            while let Some(row) = self.runtime.wait(deadline, rows.try_next())? {
+                each(&row);
+            }
+            Ok(())
+        };
+        read().map_err(|failure| self.reason(failure))
     }
 
     /// A statement the server keeps for this session.
