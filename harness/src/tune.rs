@@ -36,6 +36,7 @@
 mod key;
 mod measure;
 mod objective;
+mod repeat;
 mod yaml;
 
 use std::collections::BTreeMap;

@@ -85,6 +85,8 @@ runtime:
     e_crowd: { budget: crowd, bulkhead: few }
     f_quiet: { budget: crowd }
     g_never: { retry: never, budget: aws }
+    h_forgetful: { bulkhead: few, attempt_timeout: none }
+    i_bounded: { bulkhead: few, attempt_timeout: none, deadline: 40s }
 ";
     fs::write(folder.path().join("crossbridge.yml"), text).expect("written");
     let run = crossbridge_in(folder.path(), ["check"]);

@@ -103,36 +103,160 @@ fn the_yaml_of_the_best_does_what_was_measured() {
     assert!(kept(&found["best"]) > kept(&found["now"]));
 }
 
-/// The setting in force under several seeds, run again by the command that is printed.
+/// The words of a printed command after its program, as a shell reads them.
+fn words(command: &str) -> Vec<String> {
+    let (mut words, mut quoted) = (vec![String::new()], false);
+    for letter in command.chars() {
+        match letter {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            other => words.last_mut().expect("a word").push(other),
+        }
+    }
+    words.split_off(1)
+}
+
+/// Tunes, and runs every row again by the command that is printed with it; the commands.
+fn repeated(scenario: &str, search: &str) -> Vec<String> {
+    let folder = folder();
+    fs::write(folder.path().join("small.yml"), scenario).expect("written");
+    let search = format!("tune small.yml --format json --objective least~amplification {search}");
+    let search = search.split(' ').map(|word| word.replace('~', " "));
+    let found = json(&crossbridge_in(folder.path(), search).stdout);
+    let frontier = found["frontier"].as_array().expect("a list");
+    assert!(frontier.len() > 1, "{found}");
+    let rows = [&found["now"], &found["best"]].into_iter().chain(frontier);
+    rows.map(|row| {
+        let command = row["repeat"].as_str().unwrap_or_else(|| panic!("{row}"));
+        let args = words(command)
+            .into_iter()
+            .chain(["--format".into(), "json".into()]);
+        let run = crossbridge_in(folder.path(), args);
+        let replayed = json(&run.stdout);
+        for number in ["amplification", "goodput", "recovery_seconds"] {
+            assert_eq!(
+                replayed[number], row[number],
+                "{number}, {command}: {}",
+                run.stderr
+            );
+        }
+        command.to_owned()
+    })
+    .collect()
+}
+
+/// Where the path has policies to itself, by their values.
 #[test]
-fn a_row_is_repeated_by_a_replay() {
+fn a_row_is_repeated_by_its_command() {
+    let vary = "--vary retry.max_attempts=1,2 --vary budget.ratio=0.05 --vary deadline=1s --vary attempt_timeout=500ms";
+    let commands = repeated(SCENARIO, &format!("--seeds 1 --seed 9 {vary}"));
+    assert_eq!(commands[0], "crossbridge replay small.yml --seed 9 --seeds 1");
+    let values = "--set policies.retry.policies.db.max_attempts=1";
+    assert!(commands[1].contains(values), "{}", commands[1]);
+    assert!(
+        commands
+            .iter()
+            .any(|command| command.contains("--set clients.workers.deadline=1s"))
+    );
+}
+
+/// Where it has not, with policies of its own.
+#[test]
+fn a_row_of_shared_policies_is_repeated_by_its_command() {
+    let shared = SCENARIO
+        .replace("breaker: db } }", "breaker: db }, other: { retry: db } }")
+        .replace(
+            "  workers:",
+            "  others: { count: 1, path: other, calls: db, arrivals: { poisson: 1/s } }\n  workers:",
+        );
+    let commands = repeated(&shared, "--seeds 1 --path db --vary retry.max_attempts=1,2");
+    assert!(
+        commands[1].contains("--set policies.paths.db.retry=db_tuned"),
+        "{}",
+        commands[1]
+    );
+    let built_in = SCENARIO.replace("{ retry: db, budget: db, breaker: db }", "{ retry: quick }");
+    let commands = repeated(
+        &built_in,
+        "--seeds 1 --vary retry.max_attempts=1,5 --vary bulkhead.limit=2",
+    );
+    assert!(
+        commands[1].contains("--set 'policies.bulkheads={"),
+        "{}",
+        commands[1]
+    );
+}
+
+/// The seeds are those of `replay --seeds`.
+#[test]
+fn several_seeds_are_repeated_too() {
     let folder = folder();
     fs::write(folder.path().join("small.yml"), SCENARIO).expect("written");
-    let search = "tune small.yml --seeds 3 --seed 9 --vary retry.max_attempts=3 --format json";
+    let search = "tune small.yml --seeds 3 --seed 9 --vary retry.max_attempts=2,3 --format json";
     let found = json(&crossbridge_in(folder.path(), search.split(' ')).stdout);
-    let repeat = found["repeat"].as_str().expect("a command");
-    assert_eq!(repeat, "crossbridge replay small.yml --seeds 3 --seed 9");
-    let args = repeat.split(' ').skip(1).chain(["--format", "json"]);
-    let replayed = json(&crossbridge_in(folder.path(), args).stdout);
-    // Every seed breaks a promise, so that the result names them all.
-    let seeds: Vec<&Value> = replayed["seeds"]["failing"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|run| &run["seed"])
-        .collect();
-    assert_eq!(
-        found["seeds"]
+    for row in [&found["now"], &found["best"]] {
+        let args = words(row["repeat"].as_str().expect("a command"));
+        let replayed = json(
+            &crossbridge_in(
+                folder.path(),
+                args.into_iter().chain(["--format".into(), "json".into()]),
+            )
+            .stdout,
+        );
+        // Every seed breaks a promise, so that the result names them all.
+        let seeds: Vec<&Value> = replayed["seeds"]["failing"]
             .as_array()
             .expect("a list")
             .iter()
-            .collect::<Vec<_>>(),
-        seeds
+            .map(|run| &run["seed"])
+            .collect();
+        assert_eq!(
+            found["seeds"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .collect::<Vec<_>>(),
+            seeds
+        );
+        // The worst of them, as `tune` counts.
+        assert_eq!(
+            replayed["seeds"]["recovery_seconds"]["max"],
+            row["recovery_seconds"]
+        );
+    }
+}
+
+/// Policies in a file of their own are no part of the scenario, and no setting reaches them.
+#[test]
+fn a_configuration_is_not_set() {
+    let folder = folder();
+    let config = "runtime:\n  paths: { db: { retry: quick } }\n";
+    fs::write(folder.path().join("own.yml"), config).expect("written");
+    let found = json(
+        &tune(
+            folder.path(),
+            &[
+                "--config",
+                "own.yml",
+                "--format",
+                "json",
+                "--vary",
+                "retry.max_attempts=1",
+            ],
+        )
+        .stdout,
     );
-    // The worst of them, as `tune` counts.
     assert_eq!(
-        replayed["seeds"]["recovery_seconds"]["max"],
-        found["now"]["recovery_seconds"]
+        found["now"]["repeat"],
+        "crossbridge replay small.yml --config own.yml --seeds 1"
+    );
+    assert!(
+        found["frontier"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .any(|row| row["repeat"].is_null()),
+        "{found}"
     );
 }
 

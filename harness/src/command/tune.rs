@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbridge_core::{Clock, Instant};
-use crossbridge_harness::result::vocabulary;
+use crossbridge_harness::result::{flags, vocabulary};
 use crossbridge_harness::scenario::{self, Scenario};
 use crossbridge_harness::tune::{
     Axis, Found, Key, MAX_SETTINGS, Measured, Objective, Search, Trial, TuneError, fragment, guard_of,
@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 
 use super::check::table::Table;
 use super::replay::seeds::seeds;
-use super::{environment, invalid, print};
+use super::{environment, invalid, print, replay};
 use crate::cli::TuneArgs;
 use crate::exit::Failure;
 
@@ -54,7 +54,7 @@ pub(crate) fn run(
     let yaml = guard_with(&scenario, &path, &found.keys, &found.best.setting)
         .map(|guard| fragment(&path, &guard, &found.keys))
         .unwrap_or_default();
-    let repeat = command(args, config);
+    let repeat = |trial: &Trial| command(&search, args, config, trial);
     let text = if json {
         object(&search, &found, &yaml, &repeat)
     } else {
@@ -144,23 +144,14 @@ fn failed(args: &TuneArgs, error: TuneError) -> Failure {
     }
 }
 
-/// What runs the setting in force again, under the same seeds.
-fn command(args: &TuneArgs, config: Option<&Path>) -> String {
-    let mut command = format!(
-        "crossbridge replay {} --seeds {}",
-        args.scenario.display(),
-        args.seeds
-    );
-    if let Some(seed) = args.seed {
-        let _ = write!(command, " --seed {seed}");
-    }
-    if let Some(config) = config {
-        let _ = write!(command, " --config {}", config.display());
-    }
-    command
+/// What runs a setting again, under the same seeds; `None` where no settings of `replay` make it.
+fn command(search: &Search<'_>, args: &TuneArgs, config: Option<&Path>, trial: &Trial) -> Option<String> {
+    let settings = search.settings(&args.scenario, config, &trial.setting, &environment)?;
+    let command = replay::command(&args.scenario, &flags(&settings), args.seed, config);
+    Some(format!("{command} --seeds {}", args.seeds))
 }
 
-fn page(search: &Search<'_>, found: &Found, yaml: &str, repeat: &str) -> String {
+fn page(search: &Search<'_>, found: &Found, yaml: &str, repeat: &dyn Fn(&Trial) -> Option<String>) -> String {
     let mut out = String::new();
     // Writing to a `String` does not fail.
     let _ = writeln!(out, "{}: {}", search.scenario.name, search.objective.text());
@@ -177,16 +168,14 @@ fn page(search: &Search<'_>, found: &Found, yaml: &str, repeat: &str) -> String 
     titles.extend(["amplification", "goodput", "recovery", "p99", "promises"].map(String::from));
     let mut table = Table::new();
     table.cells(titles);
-    let mut row = |mark: &str, trial: &Trial| {
+    let rows = [("now", &found.now), ("best", &found.best)];
+    let frontier = found.frontier.iter().take(MAX_ROWS).map(|trial| ("", trial));
+    let rows: Vec<(&str, &Trial)> = rows.into_iter().chain(frontier).collect();
+    for &(mark, trial) in &rows {
         let mut cells = vec![mark.to_owned()];
         cells.extend(values(&found.keys, trial));
         cells.extend(numbers(&trial.measured));
         table.cells(cells);
-    };
-    row("now", &found.now);
-    row("best", &found.best);
-    for trial in found.frontier.iter().take(MAX_ROWS) {
-        row("", trial);
     }
     let _ = writeln!(out, "\nnow, the best, and the frontier");
     out.push_str(&table.indented(2));
@@ -206,11 +195,14 @@ fn page(search: &Search<'_>, found: &Found, yaml: &str, repeat: &str) -> String 
     for line in yaml.lines() {
         let _ = writeln!(out, "  {line}");
     }
-    let _ = writeln!(out, "\nrepeat  {repeat}");
-    let _ = writeln!(
-        out,
-        "        is `now`; with the values of another row in the policies, it is that row"
-    );
+    out.push_str("\nthe same rows again\n");
+    for (mark, trial) in rows {
+        let again = repeat(trial);
+        let again = again
+            .as_deref()
+            .unwrap_or("no setting does that: put its values into the policies");
+        let _ = writeln!(out, "  {mark:<4}  {again}");
+    }
     out
 }
 
@@ -233,7 +225,12 @@ fn numbers(measured: &Measured) -> [String; 5] {
     ]
 }
 
-fn object(search: &Search<'_>, found: &Found, yaml: &str, repeat: &str) -> String {
+fn object(
+    search: &Search<'_>,
+    found: &Found,
+    yaml: &str,
+    repeat: &dyn Fn(&Trial) -> Option<String>,
+) -> String {
     let trial = |trial: &Trial| {
         let values: Map<String, Value> = found
             .keys
@@ -251,6 +248,7 @@ fn object(search: &Search<'_>, found: &Found, yaml: &str, repeat: &str) -> Strin
             "recovery_seconds": measured.recovery_seconds,
             "p99_ms": measured.p99_ms,
             "promises": { "kept": measured.promises_kept, "of": measured.promises },
+            "repeat": repeat(trial),
         })
     };
     let object = json!({
@@ -266,7 +264,6 @@ fn object(search: &Search<'_>, found: &Found, yaml: &str, repeat: &str) -> Strin
         "best": trial(&found.best),
         "frontier": found.frontier.iter().map(trial).collect::<Vec<_>>(),
         "yaml": yaml,
-        "repeat": repeat,
     });
     format!("{object}\n")
 }

@@ -23,8 +23,17 @@ use crate::scenario::{Arrivals, ClientGroup, Scenario};
 /// | calls from before are in the way | the longest call: `deadline`, or all attempts and delays |
 ///
 /// A scenario that recovers more slowly than that has something else in it that waits: a queue without
-/// bound, most often. Where that alone outlasts the bound, with one attempt a call and no other policy,
-/// the run is excused: no policy is to blame for it.
+/// bound, most often. What then counts is the reference: the same run with one attempt a call and no
+/// other policy.
+///
+/// | reference | the run |
+/// |---|---|
+/// | is not back within the recovery either | is excused: no policy is to blame for what is left in a queue |
+/// | is back at some second after the storm | is judged once more, the recovery and the storm's length after that second |
+///
+/// The storm's length is for what the policies themselves have put into the queue. A target that has as
+/// much room to spare as they retry in the storm works that off in the time it took to come. So a run
+/// that is slow passes, and one that never comes back does not. It is made longer for that as needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// Before the first fault.
@@ -104,8 +113,19 @@ impl Plan {
     /// The seconds in which goodput is judged.
     #[must_use]
     pub fn window(&self) -> (u64, u64) {
-        let from = self.lead + self.storm + self.recovery;
-        (from.as_secs(), (from + self.judged).as_secs())
+        self.window_after(self.recovery.as_secs())
+    }
+
+    /// The seconds in which goodput is judged once more, where the reference is back so many seconds
+    /// after the storm.
+    pub(super) fn late_window(&self, back_after: u64) -> (u64, u64) {
+        self.window_after(back_after + (self.recovery + self.storm).as_secs())
+    }
+
+    /// As many seconds, so long after the storm.
+    pub(super) fn window_after(&self, seconds: u64) -> (u64, u64) {
+        let from = (self.lead + self.storm).as_secs() + seconds;
+        (from, from + self.judged.as_secs())
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 use std::sync::{Condvar, Mutex};
 
 use super::plan::Plan;
 use super::schedule::Effect;
+use super::trial::{Judged, Trials};
 use super::{Options, Schedule, draw, explore, in_order};
 use crate::scenario::{self, ClientEffect, Scenario};
+use crate::world;
 
 const BASE: &str = "\
 scenario: base
@@ -136,6 +139,26 @@ fn a_queue_that_alone_outlasts_the_bound_is_excused() {
         Some("recovery"),
         "{again:?}"
     );
+}
+
+/// With few retries the queue that a storm leaves is worked off at seven calls a second, where one attempt a
+/// call does it at ten: late, and still back.
+#[test]
+fn slow_is_not_never() {
+    let incident = "../fixtures/scenarios/incidents/2013-spotify-popcount/with-our-policy.yml";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(incident);
+    let scenario =
+        scenario::load(&path, None, &|_| None).unwrap_or_else(|error| panic!("{}", error.render()));
+    let plan = Plan::new(&scenario);
+    let trials = Trials::new(&scenario, plan);
+    let late = trials.draw(20_130_484);
+    let in_time = trials.shortfall(
+        &late,
+        &world::run(&late.scenario(&scenario), late.seed, None, &mut |_| {}).expect("it ends"),
+        plan.window(),
+    );
+    assert!(matches!(in_time, Ok(Some(_))), "{in_time:?}");
+    assert_eq!(trials.try_all(&late).expect("it ends"), Judged::Held);
 }
 
 /// Three clients that call five times a second, in a storm of thirty seconds.

@@ -28,7 +28,7 @@ pub fn page(exploration: &Exploration, command: impl Fn(u64) -> String, paint: P
     let (from, to) = plan.window();
     let _ = writeln!(
         page,
-        "faults from {}s to {}s, {}s to recover, goodput judged from {from}s to {to}s\n",
+        "faults from {}s to {}s, {}s to recover, goodput judged from {from}s to {to}s, of late runs once more\n",
         plan.lead.as_secs(),
         storm.as_secs(),
         plan.recovery.as_secs(),

@@ -1,6 +1,7 @@
 //! One run, and whether everything held in it.
 
 use std::fmt;
+use std::time::Duration;
 
 use crossbridge_core::{BreakerConfig, GuardConfig, RetryPolicy};
 use serde::Serialize;
@@ -54,7 +55,7 @@ pub(super) enum Judged {
     /// A rule did not.
     Broken(Failure),
     /// Goodput did not come back in time, and would not have with one attempt a call and no other
-    /// policy either: what the faults left behind outlasts the bound.
+    /// policy either: what the faults left behind outlasts the policies' waits.
     Excused,
 }
 
@@ -133,58 +134,100 @@ impl<'s> Trials<'s> {
         }
     }
 
+    /// Whether goodput is back in the plan's own window, or else in the one that follows from when the
+    /// reference is back.
     fn recovery(&self, schedule: &Schedule, outcome: &Outcome) -> Result<Judged, RunError> {
-        let (from, to) = self.plan.window();
-        // Nobody called: there is nothing to come back.
-        let Some(goodput) = goodput(outcome, (from, to)).filter(|&goodput| goodput < SHARE) else {
-            return Ok(Judged::Held);
-        };
-        let demanded = self.demanded(schedule, |scenario| scenario)?;
-        if is_back(goodput, demanded) {
+        if self.shortfall(schedule, outcome, self.plan.window())?.is_none() {
             return Ok(Judged::Held);
         }
-        let bare = world::run(
-            &bare(schedule.scenario(self.base)),
-            schedule.seed,
-            None,
-            &mut |_| {},
-        )?;
-        if let Some(bare) = self::goodput(&bare, (from, to))
-            && !is_back(bare, self.demanded(schedule, self::bare)?)
-        {
+        let Some(back_after) = self.reference(schedule)? else {
             return Ok(Judged::Excused);
-        }
-        Ok(Judged::Broken(Failure {
-            flaw: Flaw::Recovery,
-            violation: None,
-            shortfall: Some(Shortfall {
-                from,
-                to,
-                goodput,
-                demanded,
-            }),
+        };
+        let window = self.plan.late_window(back_after);
+        let longer = self.long_enough(schedule.clone(), window.1);
+        let outcome = run(&longer.scenario(self.base))?;
+        let shortfall = self.shortfall(&longer, &outcome, window)?;
+        Ok(shortfall.map_or(Judged::Held, |short| {
+            Judged::Broken(Failure {
+                flaw: Flaw::Recovery,
+                violation: None,
+                shortfall: Some(short),
+            })
         }))
     }
 
-    /// The share of the goodput without faults that has to come back.
-    fn demanded(&self, schedule: &Schedule, change: fn(Scenario) -> Scenario) -> Result<f64, RunError> {
-        let mut calm = schedule.clone();
-        calm.faults.clear();
-        let calm = world::run(
-            &change(calm.scenario(self.base)),
-            schedule.seed,
-            None,
-            &mut |_| {},
-        )?;
-        let level = goodput(&calm, self.plan.window()).unwrap_or(0.0);
-        // To three decimals, downwards, as it is written into a file.
-        Ok(libm::floor(SHARE * level * 1e3) / 1e3)
+    /// What the goodput of a run lacks in these seconds.
+    pub(super) fn shortfall(
+        &self,
+        schedule: &Schedule,
+        outcome: &Outcome,
+        window: (u64, u64),
+    ) -> Result<Option<Shortfall>, RunError> {
+        // Nobody called: there is nothing to come back.
+        let Some(goodput) = goodput(outcome, window).filter(|&goodput| goodput < SHARE) else {
+            return Ok(None);
+        };
+        let calm = run(&calm(schedule).scenario(self.base))?;
+        Ok(Shortfall::of(goodput, window, &calm))
+    }
+
+    /// How many seconds after the storm the reference, which has one attempt a call and no other
+    /// policy, is back and stays so; `None` if it is not by the time the plan allows the policies.
+    fn reference(&self, schedule: &Schedule) -> Result<Option<u64>, RunError> {
+        let outcome = run(&bare(schedule.scenario(self.base)))?;
+        let calm = run(&bare(calm(schedule).scenario(self.base)))?;
+        let is_back = |after: &u64| {
+            let window = self.plan.window_after(*after);
+            goodput(&outcome, window).is_none_or(|goodput| Shortfall::of(goodput, window, &calm).is_none())
+        };
+        let most = self.plan.recovery.as_secs();
+        Ok((0..=most).rev().take_while(is_back).last())
+    }
+
+    /// The same, with all that was judged in it.
+    pub(super) fn whole(&self, schedule: Schedule, failure: &Failure) -> Schedule {
+        match &failure.shortfall {
+            Some(short) => self.long_enough(schedule, short.to),
+            None => schedule,
+        }
+    }
+
+    /// The same, long enough for the calls before this second to end.
+    fn long_enough(&self, mut schedule: Schedule, second: u64) -> Schedule {
+        let needed = Duration::from_secs(second).saturating_add(self.plan.tail);
+        schedule.duration = schedule.duration.max(needed);
+        schedule
     }
 }
 
-/// Equal is within a billionth, as in promises.
-fn is_back(goodput: f64, demanded: f64) -> bool {
-    demanded - goodput <= 1e-9
+impl Shortfall {
+    /// What this goodput lacks; `None` if it is the demanded share of what the same seconds have in a
+    /// run without faults, or more.
+    fn of(goodput: f64, (from, to): (u64, u64), calm: &Outcome) -> Option<Self> {
+        let level = self::goodput(calm, (from, to)).unwrap_or(0.0);
+        // To three decimals, downwards, as it is written into a file.
+        let demanded = libm::floor(SHARE * level * 1e3) / 1e3;
+        let short = Self {
+            from,
+            to,
+            goodput,
+            demanded,
+        };
+        // Equal is within a billionth, as in promises.
+        (demanded - goodput > 1e-9).then_some(short)
+    }
+}
+
+fn run(scenario: &Scenario) -> Result<Outcome, RunError> {
+    world::run(scenario, scenario.seed, None, &mut |_| {})
+}
+
+/// The same without faults.
+fn calm(schedule: &Schedule) -> Schedule {
+    Schedule {
+        faults: Vec::new(),
+        ..schedule.clone()
+    }
 }
 
 /// The same with one attempt a call, no other policy, and nobody who waits for ever.
@@ -216,7 +259,7 @@ fn broken(outcome: &Outcome, rule: Option<Rule>) -> Option<Failure> {
 }
 
 fn another_trace(scenario: &Scenario, outcome: &Outcome) -> Result<Option<Failure>, RunError> {
-    let again = world::run(scenario, scenario.seed, None, &mut |_| {})?;
+    let again = run(scenario)?;
     let (one, other) = (&outcome.trace_sha256, &again.trace_sha256);
     let violation = || Violation {
         rule: Rule::SameTrace,

@@ -43,6 +43,11 @@ impl CallPath {
         if guard.deadline.is_none() && self.waits_for_permits() {
             warnings.push("waits for the rate limit without a deadline".to_owned());
         }
+        if let (Some(name), None, None) = (&self.uses.bulkhead, guard.deadline, guard.attempt_timeout) {
+            warnings.push(format!(
+                "no attempt ever times out: a lost answer holds its place in the bulkhead `{name}` for good"
+            ));
+        }
     }
 
     /// Delays at their longest. What they leave no room for is not made.
