@@ -16,7 +16,7 @@
 //! place are taken for copies of each other; a producer that needs better writes `event_id`.
 
 use sha2::{Digest, Sha256};
-use uuid::Builder;
+use uuid::{Builder, Uuid};
 
 /// What stands for a file in the ids of its events: a SHA-256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +37,7 @@ impl Fingerprint {
 /// The id of a run that has no name of its own.
 #[must_use]
 pub fn run_id(source: Fingerprint) -> String {
-    Builder::from_custom_bytes(half(digest(&[b"crossbridge run 1", &source.0])))
-        .into_uuid()
-        .to_string()
+    text(half(digest(&[b"crossbridge run 1", &source.0])))
 }
 
 /// The id of an event that was given none.
@@ -57,32 +55,51 @@ pub fn run_id(source: Fingerprint) -> String {
 /// ```
 #[must_use]
 pub fn event_id(run_id: &str, source: Fingerprint, position: u64, content: &[u8]) -> String {
-    let file = half(digest(&[b"crossbridge file 1", run_id.as_bytes(), &source.0]));
-    let place = position.to_be_bytes();
-    let event = half(digest(&[
-        b"crossbridge event 1",
-        run_id.as_bytes(),
-        &source.0,
-        &place,
-        content,
-    ]));
-    // The events of a file have neighbouring ids, in their order: a database appends to its index
-    // instead of touching a page per event. 32 bits of the file, 28 of the position, 62 of the event.
-    let [a, b, c, d, ..] = file;
-    let [.., p0, p1, p2, p3] = place;
-    let mut id = event;
-    let [i0, i1, i2, i3, i4, i5, i6, i7, ..] = &mut id;
-    (*i0, *i1, *i2, *i3) = (a, b, c, d);
-    // The high half of byte 6 is the version, so the position goes around it.
-    (*i4, *i5) = (p0 << 4 | p1 >> 4, p1 << 4 | p2 >> 4);
-    (*i6, *i7) = (p2 & 0xf, p3);
-    Builder::from_custom_bytes(id).into_uuid().to_string()
+    EventIds::new(run_id, source).id(position, content)
+}
+
+/// The ids of the events of one file in one run: [`event_id`] with what they share hashed once.
+#[derive(Clone, Debug)]
+pub(crate) struct EventIds {
+    /// The first bytes of every id.
+    file: [u8; 4],
+    /// Has seen all of an event's parts that are the same for every event.
+    begun: Sha256,
+}
+
+impl EventIds {
+    pub(crate) fn new(run_id: &str, source: Fingerprint) -> Self {
+        let [a, b, c, d, ..] = digest(&[b"crossbridge file 1", run_id.as_bytes(), &source.0]);
+        Self {
+            file: [a, b, c, d],
+            begun: hash(
+                Sha256::new(),
+                &[b"crossbridge event 1", run_id.as_bytes(), &source.0],
+            ),
+        }
+    }
+
+    pub(crate) fn id(&self, position: u64, content: &[u8]) -> String {
+        let place = position.to_be_bytes();
+        let event = hash(self.begun.clone(), &[&place, content]).finalize();
+        // The events of a file have neighbouring ids, in their order: a database appends to its index
+        // instead of touching a page per event. 32 bits of the file, 28 of the position, 62 of the event.
+        let [a, b, c, d] = self.file;
+        let [.., p0, p1, p2, p3] = place;
+        let mut id = half(event.into());
+        let [i0, i1, i2, i3, i4, i5, i6, i7, ..] = &mut id;
+        (*i0, *i1, *i2, *i3) = (a, b, c, d);
+        // The high half of byte 6 is the version, so the position goes around it.
+        (*i4, *i5) = (p0 << 4 | p1 >> 4, p1 << 4 | p2 >> 4);
+        (*i6, *i7) = (p2 & 0xf, p3);
+        text(id)
+    }
 }
 
 /// A key of fixed length for an id that is no UUID, for stores whose keys are UUIDs. Two ids have the
 /// same one as rarely as two random UUIDs are equal.
 #[cfg(feature = "postgres")]
-pub(crate) fn key_of(event_id: &str) -> uuid::Uuid {
+pub(crate) fn key_of(event_id: &str) -> Uuid {
     Builder::from_custom_bytes(half(digest(&[b"crossbridge key 1", event_id.as_bytes()]))).into_uuid()
 }
 
@@ -92,14 +109,24 @@ fn half(digest: [u8; 32]) -> [u8; 16] {
     half
 }
 
+fn text(id: [u8; 16]) -> String {
+    let id = Builder::from_custom_bytes(id).into_uuid();
+    id.hyphenated()
+        .encode_lower(&mut Uuid::encode_buffer())
+        .to_owned()
+}
+
 fn digest(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
+    hash(Sha256::new(), parts).finalize().into()
+}
+
+fn hash(mut hasher: Sha256, parts: &[&[u8]]) -> Sha256 {
     for part in parts {
         // The length in front keeps ("ab", "c") and ("a", "bc") apart.
         hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hasher.update(part);
     }
-    hasher.finalize().into()
+    hasher
 }
 
 #[cfg(test)]

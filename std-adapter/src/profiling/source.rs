@@ -41,6 +41,7 @@ mod junit;
 mod kind;
 mod mocha;
 mod mochawesome;
+mod open;
 mod playwright;
 mod pytest_json;
 mod report;
@@ -49,6 +50,7 @@ mod selenium;
 mod summary;
 mod tap;
 mod text;
+mod time;
 mod url;
 mod warnings;
 

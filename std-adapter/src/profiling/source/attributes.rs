@@ -1,5 +1,6 @@
 //! The attributes of one tag of XML.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use quick_xml::events::BytesStart;
@@ -9,39 +10,38 @@ use crate::profiling::event::MAX_QUOTED;
 
 /// The attributes of a tag that mean something to us, unescaped, and what was odd about them.
 #[derive(Debug, Default)]
-pub(super) struct Attributes {
-    known: Vec<(&'static str, String)>,
+pub(super) struct Attributes<'t> {
+    known: Vec<(&'static str, Cow<'t, str>)>,
     /// What is odd about the values asked for so far.
     pub(super) odd: Vec<String>,
 }
 
-impl Attributes {
+impl<'t> Attributes<'t> {
     /// Reads all attributes of a tag and keeps those that are `wanted`.
     ///
     /// # Errors
     ///
     /// What is not well formed about them: syntax, one given twice, an unknown entity.
-    pub(super) fn read(tag: &BytesStart<'_>, wanted: &[&'static str]) -> Result<Self, String> {
+    pub(super) fn read(tag: &'t BytesStart<'_>, wanted: &[&'static str]) -> Result<Self, String> {
         let mut out = Self::default();
-        let mut seen = HashSet::new();
+        let mut names = Names::default();
         let mut list = tag.attributes();
         // Its own check for duplicates compares each with each.
         list.with_checks(false);
         for attribute in list {
             let attribute = attribute.map_err(|error| error.to_string())?;
             let name = attribute.key.into_inner();
-            if !seen.insert(name) {
+            if !names.insert(name) {
                 return Err(format!(
                     "attribute `{}` is given twice",
                     name.chars().take(MAX_QUOTED).collect::<String>()
                 ));
             }
             let known = wanted.iter().copied().find(|known| *known == name);
-            let raw = attribute.value.as_ref();
-            if known.is_none() && !raw.contains('&') {
+            if known.is_none() && !attribute.value.contains('&') {
                 continue;
             }
-            let (value, replaced) = text::unescape(raw).map_err(|reason| {
+            let (value, replaced) = unescape(attribute.value).map_err(|reason| {
                 format!(
                     "attribute `{}`: {reason}",
                     name.chars().take(MAX_QUOTED).collect::<String>()
@@ -60,8 +60,79 @@ impl Attributes {
     }
 
     /// The value of `name`, taken out.
-    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+    pub(super) fn take(&mut self, name: &str) -> Option<Cow<'t, str>> {
         let at = self.known.iter().position(|(known, _)| *known == name)?;
         Some(self.known.swap_remove(at).1)
+    }
+
+    /// The same as a text of its own.
+    pub(super) fn take_owned(&mut self, name: &str) -> Option<String> {
+        self.take(name).map(Cow::into_owned)
+    }
+}
+
+/// A value as it was meant, borrowed where that is how it was written.
+fn unescape(raw: Cow<'_, str>) -> Result<(Cow<'_, str>, bool), String> {
+    match raw {
+        Cow::Borrowed(raw) => text::unescape(raw),
+        Cow::Owned(raw) => text::unescape(&raw).map(|(value, odd)| (value.into_owned().into(), odd)),
+    }
+}
+
+/// Names seen in one tag: a few are compared with each other, many are hashed.
+#[derive(Default)]
+struct Names<'t> {
+    few: [&'t str; FEW],
+    count: usize,
+    more: HashSet<&'t str>,
+}
+
+impl<'t> Names<'t> {
+    /// Whether it was not there yet.
+    fn insert(&mut self, name: &'t str) -> bool {
+        if self.few.iter().take(self.count).any(|seen| *seen == name) {
+            return false;
+        }
+        match self.few.get_mut(self.count) {
+            Some(place) => {
+                *place = name;
+                self.count += 1;
+                true
+            }
+            None => self.more.insert(name),
+        }
+    }
+}
+
+/// A tag has a dozen attributes at most where nobody means harm.
+const FEW: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_given_twice_is_found_among_few_and_among_many() {
+        for count in [1, FEW - 1, FEW, FEW + 1, 200] {
+            let list: String = (0..count).map(|number| format!(" a{number}='v'")).collect();
+            let fine = BytesStart::from_content(format!("t{list} name='x'"), 1);
+            let mut read = Attributes::read(&fine, &["name"]).unwrap();
+            assert_eq!(read.take("name").as_deref(), Some("x"), "{count}");
+            for number in [0, count - 1] {
+                let twice = format!("t{list} a{number}='v'");
+                let error = Attributes::read(&BytesStart::from_content(twice, 1), &[]).unwrap_err();
+                assert_eq!(error, format!("attribute `a{number}` is given twice"));
+            }
+        }
+    }
+
+    #[test]
+    fn references_are_replaced_and_checked_where_nobody_reads_them() {
+        let tag = BytesStart::from_content("t name='a &lt; b' other='&amp;'", 1);
+        let mut read = Attributes::read(&tag, &["name"]).unwrap();
+        assert_eq!(read.take("name").as_deref(), Some("a < b"));
+        assert_eq!(read.take("other"), None);
+        let tag = BytesStart::from_content("t other='&nosuch;'", 1);
+        assert!(Attributes::read(&tag, &["name"]).is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! What ends the reading of a report, and in which words.
 
+use std::borrow::Cow;
+
 use quick_xml::errors::Error;
 use quick_xml::events::BytesText;
 
@@ -82,10 +84,12 @@ pub(super) fn explain(error: Error, open: Option<(&str, Position)>, encoding: Op
 }
 
 /// The beginning of a name or a text, fit to be printed.
-pub(super) fn short(text: &str) -> String {
-    let mut out = String::new();
-    text::push_visible(&mut out, &text.chars().take(MAX_QUOTED).collect::<String>());
-    out
+pub(super) fn short(text: &str) -> Cow<'_, str> {
+    let end = text
+        .char_indices()
+        .nth(MAX_QUOTED)
+        .map_or(text.len(), |(end, _)| end);
+    text::visible(text.get(..end).unwrap_or(text))
 }
 
 /// The longest tag or text, in bytes: 64 MiB. It is the captured output of one test.

@@ -9,7 +9,7 @@
 //! is read as U+FFFD.
 
 use std::fmt;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::marker::PhantomData;
 
 use serde::de::{
@@ -55,16 +55,14 @@ fn parse_within<R: BufRead, K: Root>(mut tap: Tap<R>, limit: u64) -> Result<Repo
     let mut report = Report::new(K::FRAMEWORK, start);
     let mut root = K::default();
     let mut bytes = Vec::new();
-    let read = tap.by_ref().take(limit).read_to_end(&mut bytes);
-    let whole = u64::try_from(bytes.len()).unwrap_or(u64::MAX) < limit;
-    let parsed = match read {
+    let parsed = match read_up_to(&mut tap, limit, &mut bytes) {
         Err(error) => Err(serde_json::Error::io(error)),
-        Ok(_) if whole => document(
+        Ok(Extent::Whole) => document(
             serde_json::Deserializer::from_slice(&bytes),
             &mut root,
             &mut report,
         ),
-        Ok(_) => {
+        Ok(Extent::Part) => {
             let stream = BufReader::with_capacity(CHUNK, bytes.chain(tap.by_ref()));
             document(
                 serde_json::Deserializer::from_reader(stream),
@@ -90,6 +88,31 @@ fn parse_within<R: BufRead, K: Root>(mut tap: Tap<R>, limit: u64) -> Result<Repo
     }
     report.fingerprint = tap.fingerprint();
     Ok(report)
+}
+
+/// How much of an input was read.
+enum Extent {
+    Whole,
+    Part,
+}
+
+/// Appends at most `limit` bytes to `bytes`, a buffer at a time: without clearing them first, and
+/// without growing step by step where one buffer is all there is.
+fn read_up_to<R: BufRead>(input: &mut R, limit: u64, bytes: &mut Vec<u8>) -> io::Result<Extent> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    while bytes.len() < limit {
+        let buffer = match input.fill_buf() {
+            Ok([]) => return Ok(Extent::Whole),
+            Ok(buffer) => buffer,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let taken = buffer.get(..limit - bytes.len()).unwrap_or(buffer);
+        bytes.extend_from_slice(taken);
+        let taken = taken.len();
+        input.consume(taken);
+    }
+    Ok(Extent::Part)
 }
 
 /// One object and nothing after it.

@@ -10,11 +10,10 @@
 //! line may change what the first test came to (Robot's suite teardown).
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::tap::Position;
+use super::time;
 use super::warnings::Warnings;
 use crate::profiling::event::{EventType, MAX_QUOTED, Millis, Status};
 use crate::profiling::identity::Fingerprint;
@@ -183,20 +182,17 @@ impl Report {
 
     /// A point in time by its text: RFC 3339, or without a zone and then taken as UTC.
     pub(super) fn time(&mut self, found: &str) -> Option<Timestamp> {
-        let zoned = found.parse::<Timestamp>().ok();
-        let read = zoned.or_else(|| {
-            let local = found.parse::<DateTime>().ok()?;
-            TimeZone::UTC.to_timestamp(local).ok()
-        });
-        if read.is_none() {
+        let Some((at, assumed)) = time::read(found) else {
             self.warn(format!(
                 "found the time `{}`, expected one such as 2026-11-21T16:53:04Z; left out",
                 short(found)
             ));
-        } else if zoned.is_none() && !std::mem::replace(&mut self.told_zone, true) {
+            return None;
+        };
+        if assumed && !std::mem::replace(&mut self.told_zone, true) {
             self.warn("times have no zone; they are taken as UTC");
         }
-        read
+        Some(at)
     }
 
     /// A point in time by its milliseconds since 1970.

@@ -24,6 +24,7 @@ use quick_xml::events::{BytesStart, Event};
 
 use super::attributes::Attributes;
 use super::failure::{self, Failure, MAX_TOKEN, short};
+use super::open::OpenElements;
 use super::report::{Report, Step, Test};
 use super::tap::{Position, Tap};
 use super::{Found, Problem, text};
@@ -38,6 +39,7 @@ use ended::Ended;
 pub(super) fn parse<R: BufRead>(tap: Tap<R>) -> Result<Report, Failure> {
     let mut walk = Walk {
         report: Report::new("robot", tap.position()),
+        open: OpenElements::default(),
         stack: Vec::new(),
         total: None,
         rooted: false,
@@ -61,8 +63,7 @@ pub(super) fn parse<R: BufRead>(tap: Tap<R>) -> Result<Report, Failure> {
             }
             Ok(event) => walk.step(at, &event),
             Err(error) => {
-                let open = walk.stack.last();
-                let open = open.map(|open| (open.name.as_str(), open.at));
+                let open = walk.open.last();
                 Err(failure::explain(error, open, walk.encoding.as_deref()))
             }
         };
@@ -82,19 +83,14 @@ fn fail(report: &Report, at: Position, problem: Problem) -> Failure {
 
 struct Walk {
     report: Report,
-    stack: Vec<Open>,
+    open: OpenElements,
+    /// What the open elements are to us.
+    stack: Vec<Frame>,
     /// Passed, failed and skipped tests by the statistics at the end.
     total: Option<[Option<u64>; 3]>,
     /// The root element has begun.
     rooted: bool,
     encoding: Option<String>,
-}
-
-/// An open element.
-struct Open {
-    frame: Frame,
-    name: String,
-    at: Position,
 }
 
 /// What an open element is to us.
@@ -150,13 +146,13 @@ impl Walk {
             return Err(Problem::TooDeep { limit: MAX_DEPTH });
         }
         // Below a keyword nothing is read, and most of a file is there.
-        let inside = self.stack.last().map(|open| &open.frame);
+        let inside = self.stack.last();
         if matches!((inside, name), (Some(Frame::Other), _)) {
-            self.open(Frame::Other, name, at);
+            self.begin(Frame::Other, name, at);
             return Ok(());
         }
         let mut attributes = Attributes::read(tag, &KNOWN).map_err(Problem::Malformed)?;
-        let mut take = |name: &str| attributes.take(name);
+        let mut take = |name: &str| attributes.take_owned(name);
         let frame = match (name, inside) {
             (_, None) if self.rooted => {
                 let second = format!("a second root element <{}>", short(name));
@@ -169,7 +165,7 @@ impl Walk {
                 }
                 Frame::Root
             }
-            (_, None) => return Err(Problem::WrongKind(Found::OtherXml(short(name)))),
+            (_, None) => return Err(Problem::WrongKind(Found::OtherXml(short(name).into_owned()))),
             ("suite", Some(Frame::Root)) => self.suite(None, take("name")),
             ("suite", Some(Frame::Suite { name: outer, .. })) => {
                 let outer = outer.clone();
@@ -213,13 +209,13 @@ impl Walk {
             }
             (_, Some(_)) => Frame::Other,
         };
-        self.open(frame, name, at);
+        self.begin(frame, name, at);
         Ok(())
     }
 
-    fn open(&mut self, frame: Frame, name: &str, at: Position) {
-        let name = short(name);
-        self.stack.push(Open { frame, name, at });
+    fn begin(&mut self, frame: Frame, name: &str, at: Position) {
+        self.open.push(name, at);
+        self.stack.push(frame);
     }
 
     fn suite(&self, outer: Option<String>, name: Option<String>) -> Frame {
@@ -234,7 +230,7 @@ impl Walk {
         }
     }
 
-    fn ended(&mut self, attributes: &mut Attributes) -> Ended {
+    fn ended(&mut self, attributes: &mut Attributes<'_>) -> Ended {
         // Robot 7 and later; before that, the two times.
         let start = attributes.take("start").or_else(|| attributes.take("starttime"));
         let at = start.and_then(|start| self.time(&start));
@@ -246,7 +242,7 @@ impl Walk {
                     .ok()
                     .and_then(|seconds| Millis::from_seconds(seconds).ok());
                 if millis.is_none() {
-                    let open = self.stack.last().map_or(self.report.at, |open| open.at);
+                    let open = self.open.last().map_or(self.report.at, |(_, at)| at);
                     self.report.warnings.push(
                         open,
                         format!(
@@ -264,7 +260,7 @@ impl Walk {
                 .and_then(|(end, at)| Millis::from_seconds(end.duration_since(at).as_secs_f64()).ok()),
         };
         Ended {
-            how: attributes.take("status").unwrap_or_default(),
+            how: attributes.take_owned("status").unwrap_or_default(),
             at,
             duration,
             message: String::new(),
@@ -272,6 +268,10 @@ impl Walk {
     }
 
     fn time(&mut self, found: &str) -> Option<Timestamp> {
+        // Before Robot 7 there is a space between date and time.
+        if found.contains('T') {
+            return self.report.time(found);
+        }
         match DateTime::strptime("%Y%m%d %H:%M:%S%.f", found) {
             Ok(old) => TimeZone::UTC.to_timestamp(old).ok(),
             // What Robot writes where there is none.
@@ -281,7 +281,7 @@ impl Walk {
     }
 
     fn text(&mut self, raw: &str) -> Result<(), Problem> {
-        match self.stack.last_mut().map(|open| &mut open.frame) {
+        match self.stack.last_mut() {
             Some(Frame::Status(_, kept) | Frame::Tag(kept)) => {
                 let room = MAX_TEXT.saturating_sub(kept.len());
                 kept.push_str(raw.get(..raw.floor_char_boundary(room)).unwrap_or_default());
@@ -296,11 +296,12 @@ impl Walk {
     }
 
     fn close(&mut self) {
-        let Some(Open { frame, .. }) = self.stack.pop() else {
+        let Some(frame) = self.stack.pop() else {
             return;
         };
+        self.open.pop();
         let outermost = self.stack.len() == ROOT_SUITE;
-        let outer = self.stack.last_mut().map(|open| &mut open.frame);
+        let outer = self.stack.last_mut();
         match (frame, outer) {
             (Frame::Status(mut ended, message), Some(outer)) => {
                 ended.message = message;
@@ -353,8 +354,8 @@ impl Walk {
     }
 
     fn end(&mut self) -> Result<(), Problem> {
-        if let Some(open) = self.stack.pop() {
-            let (open, since) = (open.name, open.at);
+        if let Some((open, since)) = self.open.last() {
+            let open = open.to_owned();
             return Err(Problem::Truncated { open, since });
         }
         if !self.rooted {

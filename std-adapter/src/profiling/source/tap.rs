@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, BufRead, Read};
 
+use memchr::{memchr_iter, memrchr};
 use sha2::{Digest, Sha256};
 
 use crate::profiling::identity::Fingerprint;
@@ -37,6 +38,8 @@ pub(crate) struct Tap<R> {
     position: Position,
     /// What passed, for ids of reports; `None` where nobody asks.
     hasher: Option<Sha256>,
+    /// How much of the buffer below is hashed and not consumed yet.
+    ahead: usize,
     /// Bytes left for the present token.
     budget: u64,
 }
@@ -47,6 +50,7 @@ impl<R> Tap<R> {
             inner,
             position: Position::START,
             hasher: Some(Sha256::new()),
+            ahead: 0,
             budget: u64::MAX,
         }
     }
@@ -56,7 +60,8 @@ impl<R> Tap<R> {
         self.position
     }
 
-    /// Everything consumed so far, unless hashing was stopped.
+    /// Everything read, unless hashing was stopped. To be asked at the end: before that, what is
+    /// buffered below counts as read.
     pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
         self.hasher.clone().map(Fingerprint::finish)
     }
@@ -79,6 +84,13 @@ impl<R: BufRead> BufRead for Tap<R> {
         }
         let limit = usize::try_from(self.budget).unwrap_or(usize::MAX);
         let available = self.inner.fill_buf()?;
+        // A buffer at a time: tag by tag, the hasher would be busy with its own buffer.
+        if let Some(hasher) = &mut self.hasher
+            && let Some(more) = available.get(self.ahead..).filter(|more| !more.is_empty())
+        {
+            hasher.update(more);
+            self.ahead = available.len();
+        }
         Ok(available.get(..limit).unwrap_or(available))
     }
 
@@ -86,20 +98,17 @@ impl<R: BufRead> BufRead for Tap<R> {
         // The bytes are still in the buffer of the reader below: looking again costs no I/O.
         if let Ok(available) = self.inner.fill_buf() {
             let taken = available.get(..amount).unwrap_or(available);
-            if let Some(hasher) = &mut self.hasher {
-                hasher.update(taken);
+            let newlines = memchr_iter(b'\n', taken).count();
+            let mut tail = taken.len();
+            if newlines > 0 {
+                let last = memrchr(b'\n', taken).map_or(0, |last| last + 1);
+                tail -= last;
+                self.position.column = 1;
             }
-            let newlines = taken.iter().filter(|&&byte| byte == b'\n').count();
-            let tail = match taken.iter().rposition(|&byte| byte == b'\n') {
-                Some(last) => {
-                    self.position.column = 1;
-                    taken.len() - last - 1
-                }
-                None => taken.len(),
-            };
             self.position.line += count(newlines);
             self.position.column += count(tail);
         }
+        self.ahead = self.ahead.saturating_sub(amount);
         self.budget = self.budget.saturating_sub(count(amount));
         self.inner.consume(amount);
     }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use memchr::memchr;
+
 /// Replaces references, and makes control characters visible.
 ///
 /// The second value tells whether a reference to a character that XML does not have (`&#0;`,
@@ -11,7 +13,10 @@ use std::fmt::Write as _;
 /// # Errors
 ///
 /// A reference to an entity that XML does not predefine, or one without an end.
-pub(super) fn unescape(raw: &str) -> Result<(String, bool), String> {
+pub(super) fn unescape(raw: &str) -> Result<(Cow<'_, str>, bool), String> {
+    if memchr(b'&', raw.as_bytes()).is_none() {
+        return Ok((visible(raw), false));
+    }
     let mut out = String::with_capacity(raw.len());
     let mut odd = false;
     let mut rest = raw;
@@ -24,7 +29,7 @@ pub(super) fn unescape(raw: &str) -> Result<(String, bool), String> {
         rest = tail;
     }
     push_visible(&mut out, rest);
-    Ok((out, odd))
+    Ok((out.into(), odd))
 }
 
 /// Appends what `&name;` stands for. Whether that had to be replaced.
@@ -63,13 +68,16 @@ pub(super) fn push_reference(out: &mut String, name: &str) -> Result<bool, Strin
     Ok(false)
 }
 
-/// Appends `text` with control characters as `\x1b`, so that names that differ by one still do.
+/// Appends `text` [with control characters made visible](visible).
 pub(super) fn push_visible(out: &mut String, text: &str) {
     out.push_str(&visible(text));
 }
 
-fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_control) {
+/// `text` with control characters as `\x1b`, so that names that differ by one still do.
+pub(super) fn visible(text: &str) -> Cow<'_, str> {
+    // Without a way out, so that several bytes are looked at in one step.
+    let odd = |found, &byte: &u8| found | is_control(char::from(byte));
+    if !text.as_bytes().iter().fold(false, odd) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
@@ -93,15 +101,38 @@ const fn is_control(char: char) -> bool {
 /// other control characters.
 pub(super) fn message(text: &str) -> Option<String> {
     // A message may be the output of a whole program: what is cut off here is never shown.
-    let end = text.floor_char_boundary(MAX_MESSAGE * 16);
-    let plain = anstream::adapter::strip_str(text.get(..end)?).to_string();
+    let text = text.get(..text.floor_char_boundary(MAX_MESSAGE * 16))?;
+    // Most have nothing of that in their first line, and the others need not be looked at.
+    for line in text
+        .lines()
+        .take_while(|line| !line.bytes().any(is_for_terminals))
+    {
+        if let Some(found) = first_line(line) {
+            return Some(found);
+        }
+    }
+    let mut plain = String::new();
+    for piece in anstream::adapter::strip_str(text) {
+        plain.push_str(piece);
+        if piece.contains('\n')
+            && let Some((line, _)) = plain.trim_start().split_once('\n')
+        {
+            return first_line(line);
+        }
+    }
     first_line(&plain)
+}
+
+/// Control characters other than white space.
+const fn is_for_terminals(byte: u8) -> bool {
+    byte == 0x7f || (byte < b' ' && !byte.is_ascii_whitespace())
 }
 
 /// The first line that is not blank, at most [`MAX_MESSAGE`] characters of it.
 pub(super) fn first_line(text: &str) -> Option<String> {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    if line.chars().count() <= MAX_MESSAGE {
+    // Fewer bytes are fewer characters.
+    if line.len() <= MAX_MESSAGE || line.chars().nth(MAX_MESSAGE).is_none() {
         return Some(line.to_owned());
     }
     let mut short: String = line.chars().take(MAX_MESSAGE - 1).collect();
@@ -125,11 +156,8 @@ mod tests {
 
     #[test]
     fn what_xml_does_not_have_is_made_visible() {
-        assert_eq!(
-            unescape("a\0\u{1b}[31mb"),
-            Ok((r"a\x00\x1b[31mb".to_owned(), false))
-        );
-        assert_eq!(unescape("&#0;&#x1b;"), Ok((r"\x00\x1b".to_owned(), true)));
+        assert_eq!(unescape("a\0\u{1b}[31mb"), Ok((r"a\x00\x1b[31mb".into(), false)));
+        assert_eq!(unescape("&#0;&#x1b;"), Ok((r"\x00\x1b".into(), true)));
         for bad in [
             "&#x110000;",
             "&#xd800;",
@@ -138,7 +166,7 @@ mod tests {
             "&#x;",
             "&#-1;",
         ] {
-            assert_eq!(unescape(bad), Ok(("\u{fffd}".to_owned(), true)), "{bad}");
+            assert_eq!(unescape(bad), Ok(("\u{fffd}".into(), true)), "{bad}");
         }
     }
 
@@ -153,6 +181,43 @@ mod tests {
         let coloured = "\n\u{1b}[31mError: \u{1b}[2mexpect(\u{1b}[22mx\0)\u{1b}[39m\nmore";
         assert_eq!(message(coloured).as_deref(), Some("Error: expect(x)"));
         assert_eq!(message("\u{1b}[31m\u{1b}[39m"), None);
+        // A title of a window, over two lines, and colours only further down.
+        assert_eq!(
+            message(" \n\u{1b}]0;title\nmore\u{7}said\nx").as_deref(),
+            Some("said")
+        );
+        assert_eq!(
+            message("\n plain\tone \r\n\u{1b}[31mred").as_deref(),
+            Some("plain\tone")
+        );
+    }
+
+    /// The short ways give what reading all of the text gives.
+    #[test]
+    fn a_message_is_the_first_line_of_the_stripped_text() {
+        let parts = [
+            "a",
+            " ",
+            "\n",
+            "\r\n",
+            "\u{1b}[1m",
+            "\u{1b}]0;t\u{7}",
+            "\u{7f}",
+            "\u{b}",
+            "é\u{85}",
+            "\t",
+        ];
+        let mut all = vec![String::new()];
+        for _ in 0..4 {
+            all = all
+                .iter()
+                .flat_map(|text| parts.map(|part| format!("{text}{part}")))
+                .collect();
+            for text in &all {
+                let plain = anstream::adapter::strip_str(text).to_string();
+                assert_eq!(message(text), first_line(&plain), "{text:?}");
+            }
+        }
     }
 
     #[test]

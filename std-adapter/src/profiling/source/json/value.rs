@@ -16,11 +16,7 @@ pub(in crate::profiling::source) struct Message(pub(in crate::profiling::source)
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(Bytes(|found: &str| {
-            let mut out = String::with_capacity(found.len());
-            text::push_visible(&mut out, found);
-            Self(out)
-        }))
+        deserializer.deserialize_bytes(Bytes(|found: &str| Self(text::visible(found).into_owned())))
     }
 }
 

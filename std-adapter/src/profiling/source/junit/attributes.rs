@@ -1,15 +1,14 @@
 //! What the attributes of a suite and of a test say.
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
-use jiff::tz::TimeZone;
 
 use super::report::Declared;
 use crate::profiling::event::{MAX_QUOTED, Millis};
 use crate::profiling::source::attributes::Attributes;
+use crate::profiling::source::time;
 
-impl Attributes {
+impl Attributes<'_> {
     /// `time` in seconds as a span; odd values are noted and are no span.
     pub(in crate::profiling::source::junit) fn time(&mut self) -> Option<Millis> {
         let found = self.take("time")?;
@@ -35,13 +34,9 @@ impl Attributes {
         let found = self.take("timestamp")?;
         let text = found.trim();
         // ISO 8601 nearly always; mocha and TestNG write dates as in mails.
-        let zoned = text
-            .parse::<Timestamp>()
-            .or_else(|_| rfc2822::DateTimeParser::new().parse_timestamp(text));
-        let zoned = zoned.map(|at| (at, false)).ok();
-        let read = zoned.or_else(|| {
-            let local = text.parse::<DateTime>().ok()?;
-            Some((TimeZone::UTC.to_timestamp(local).ok()?, true))
+        let read = time::read(text).or_else(|| {
+            let mail = rfc2822::DateTimeParser::new().parse_timestamp(text);
+            Some((mail.ok()?, false))
         });
         if read.is_none() {
             self.odd.push(format!(

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::group::Test;
 use super::report::{Attempt, Case, Outcome, Report, Skip, Suite};
 use crate::profiling::event::{Event, EventType, Status};
-use crate::profiling::identity::{self, Fingerprint};
+use crate::profiling::identity::{self, EventIds, Fingerprint};
 use crate::profiling::source::{Item, Options};
 
 /// Gives out the tests of a report as events, one test at a time.
@@ -18,7 +18,7 @@ pub(super) struct Emitter {
     suites: Vec<Suite>,
     run_id: String,
     framework: String,
-    fingerprint: Fingerprint,
+    ids: EventIds,
     created_at: Option<Timestamp>,
 }
 
@@ -26,15 +26,14 @@ impl Emitter {
     pub(super) fn new(report: Report, tests: Vec<Test>, options: &Options) -> Self {
         let fingerprint = report.fingerprint.unwrap_or_else(|| Fingerprint::of(&[]));
         let tool = if report.pytest { "pytest" } else { "junit" };
+        let named = options.run_id.clone();
+        let run_id = named.unwrap_or_else(|| identity::run_id(fingerprint));
         Self {
             tests: tests.into_iter(),
             suites: report.suites,
-            run_id: options
-                .run_id
-                .clone()
-                .unwrap_or_else(|| identity::run_id(fingerprint)),
+            ids: EventIds::new(&run_id, fingerprint),
+            run_id,
             framework: options.framework.clone().unwrap_or_else(|| tool.to_owned()),
-            fingerprint,
             created_at: options.created_at,
         }
     }
@@ -45,34 +44,69 @@ impl Emitter {
             return false;
         };
         let status = status(&test.last);
-        let own = own_attempt(&test.last);
-        // In the order of time: elements before, attempts inside the last element, its own, after.
-        let mut attempts: Vec<(&Case, Attempt)> = Vec::new();
-        for case in &test.earlier {
-            attempts.push((case, own_attempt(case)));
-        }
-        for attempt in &test.last.before {
-            attempts.push((&test.last, attempt.clone()));
-        }
+        let Test {
+            earlier,
+            mut last,
+            teardown,
+            occurrence,
+        } = test;
+        let own = own_attempt(&mut last);
         let own_time = own.time;
-        attempts.push((&test.last, own));
-        for attempt in &test.last.after {
-            attempts.push((&test.last, attempt.clone()));
-        }
-        let total = attempts.len();
-        let Some((_, mut last)) = attempts.pop() else {
-            return true;
+        let (before, mut after) = (std::mem::take(&mut last.before), std::mem::take(&mut last.after));
+        let total = earlier.len() + before.len() + 1 + after.len();
+        let (mut end, own) = match after.pop() {
+            Some(end) => (end, Some(own)),
+            None => (own, None),
         };
-        for (number, (case, attempt)) in attempts.iter().enumerate() {
-            into.push_back(Item::Event(self.retry(case, attempt, number + 1)));
+        // In the order of time: elements before, attempts inside the last element, its own, after.
+        let mut numbers = 1..;
+        let mut retry = |case: &Case, attempt, number| {
+            into.push_back(Item::Event(self.retry(case, attempt, number)));
+        };
+        for (mut case, number) in earlier.into_iter().zip(&mut numbers) {
+            let attempt = own_attempt(&mut case);
+            retry(&case, attempt, number);
+        }
+        for (attempt, number) in before.into_iter().chain(own).chain(after).zip(numbers) {
+            retry(&last, attempt, number);
         }
         // Not every tool times its repeated attempts.
-        last.time = last.time.or(own_time);
-        into.push_back(Item::Event(self.end(&test, status, &last, total)));
+        end.time = end.time.or(own_time);
+        let mut event = self.event(&last, end, EventType::TestEnd, "test_end");
+        let mut put = |name: &str, value: Value| event.metadata.insert(name.to_owned(), value);
+        put("status", status.as_str().into());
+        put("attempts", total.into());
+        if status == Status::Passed && total > 1 {
+            put("flaky", true.into());
+        }
+        put("name", last.name.into());
+        if !last.classname.is_empty() {
+            put("classname", last.classname.into());
+        }
+        if let Some(suite) = last.suite.and_then(|suite| self.suites.get(suite)) {
+            put("suite", suite.name.as_str().into());
+        }
+        if let Some(file) = last.file {
+            put("file", file.into());
+        }
+        if let Some(line) = last.line {
+            put("line", line.into());
+        }
+        if last.failures + last.errors > 1 {
+            put("problems", (last.failures + last.errors).into());
+        }
+        if let Some(teardown) = teardown {
+            put("teardown", teardown.into());
+        }
+        if occurrence > 1 {
+            put("occurrence", occurrence.into());
+        }
+        into.push_back(Item::Event(event));
         true
     }
 
-    fn retry(&self, case: &Case, attempt: &Attempt, number: usize) -> Event {
+    fn retry(&self, case: &Case, attempt: Attempt, number: u64) -> Event {
+        let status = attempt.outcome.as_str();
         let mut event = self.event(
             case,
             attempt,
@@ -80,63 +114,24 @@ impl Emitter {
             &format!("retry_event {number}"),
         );
         event.metadata.insert("attempt".to_owned(), number.into());
-        event
-            .metadata
-            .insert("status".to_owned(), attempt.outcome.as_str().into());
+        event.metadata.insert("status".to_owned(), status.into());
         event
     }
 
-    fn end(&self, test: &Test, status: Status, last: &Attempt, total: usize) -> Event {
-        let case = &test.last;
-        let mut event = self.event(case, last, EventType::TestEnd, "test_end");
-        let mut put = |name: &str, value: Value| event.metadata.insert(name.to_owned(), value);
-        put("status", status.as_str().into());
-        put("attempts", total.into());
-        if status == Status::Passed && total > 1 {
-            put("flaky", true.into());
-        }
-        put("name", case.name.as_str().into());
-        if !case.classname.is_empty() {
-            put("classname", case.classname.as_str().into());
-        }
-        if let Some(suite) = case.suite.and_then(|suite| self.suites.get(suite)) {
-            put("suite", suite.name.as_str().into());
-        }
-        if let Some(file) = &case.file {
-            put("file", file.as_str().into());
-        }
-        if let Some(line) = case.line {
-            put("line", line.into());
-        }
-        if case.failures + case.errors > 1 {
-            put("problems", (case.failures + case.errors).into());
-        }
-        if let Some(teardown) = &test.teardown {
-            put("teardown", teardown.as_str().into());
-        }
-        if test.occurrence > 1 {
-            put("occurrence", test.occurrence.into());
-        }
-        event
-    }
-
-    fn event(&self, case: &Case, attempt: &Attempt, event_type: EventType, content: &str) -> Event {
-        let mut test_id = case.classname.clone();
-        if !test_id.is_empty() {
-            test_id.push_str("::");
-        }
-        test_id.push_str(&case.name);
+    fn event(&self, case: &Case, attempt: Attempt, event_type: EventType, content: &str) -> Event {
+        let separator = if case.classname.is_empty() { "" } else { "::" };
+        let test_id = [&case.classname, separator, &case.name].concat();
         let mut metadata = Map::new();
-        if let Some(message) = &attempt.message {
-            metadata.insert("message".to_owned(), message.as_str().into());
+        if let Some(message) = attempt.message {
+            metadata.insert("message".to_owned(), message.into());
         }
-        if let Some(error_type) = &attempt.error_type {
-            metadata.insert("error_type".to_owned(), error_type.as_str().into());
+        if let Some(error_type) = attempt.error_type {
+            metadata.insert("error_type".to_owned(), error_type.into());
         }
         let suite = case.suite.and_then(|suite| self.suites.get(suite));
-        let content = format!("{content} {test_id}");
+        let content = [content, " ", &test_id].concat();
         Event {
-            event_id: identity::event_id(&self.run_id, self.fingerprint, case.index, content.as_bytes()),
+            event_id: self.ids.id(case.index, content.as_bytes()),
             run_id: self.run_id.clone(),
             test_id,
             event_type,
@@ -155,9 +150,9 @@ impl Emitter {
     }
 }
 
-/// The attempt that a `<testcase>` itself stands for. One that was repeated and shows no failure
-/// did not pass: the file does not say how it went.
-fn own_attempt(case: &Case) -> Attempt {
+/// The attempt that a `<testcase>` itself stands for, with the texts of the element. One that was
+/// repeated and shows no failure did not pass: the file does not say how it went.
+fn own_attempt(case: &mut Case) -> Attempt {
     let outcome = match (case.failures, case.errors) {
         (1.., _) => Outcome::Failed,
         (0, 1..) => Outcome::Error,
@@ -165,7 +160,10 @@ fn own_attempt(case: &Case) -> Attempt {
     };
     Attempt {
         outcome,
-        ..case.attempt.clone()
+        time: case.attempt.time,
+        timestamp: case.attempt.timestamp,
+        message: case.attempt.message.take(),
+        error_type: case.attempt.error_type.take(),
     }
 }
 

@@ -20,23 +20,30 @@ pub(super) struct Test {
 pub(super) fn group(report: &mut Report) -> Vec<Test> {
     let cases = std::mem::take(&mut report.cases);
     let elements = cases.len();
+    // By suite, class and name: number among the different ones, and how many there were.
+    let mut known = HashMap::with_capacity(elements);
+    let places: Vec<(usize, u64)> = cases
+        .iter()
+        .map(|case| {
+            let next = known.len();
+            let key = (case.suite, case.classname.as_str(), case.name.as_str());
+            let (slot, occurrence) = known.entry(key).or_insert((next, 0));
+            *occurrence += 1;
+            (*slot, *occurrence)
+        })
+        .collect();
     let mut tests: Vec<Test> = Vec::with_capacity(elements);
-    let mut known: HashMap<(Option<usize>, String, String), (usize, u64)> = HashMap::with_capacity(elements);
     let mut same = 0u64;
     let mut same_at = None;
-    for case in cases {
-        let key = (case.suite, case.classname.clone(), case.name.clone());
-        let next = tests.len();
-        let (slot, occurrence) = known.entry(key).or_insert((next, 0));
-        *occurrence += 1;
-        if *occurrence > 1
+    for (case, (slot, occurrence)) in cases.into_iter().zip(places) {
+        if occurrence > 1
             && report.pytest
-            && let Some(test) = tests.get_mut(*slot)
+            && let Some(test) = tests.get_mut(slot)
         {
             test.add(case);
             continue;
         }
-        if *occurrence > 1 {
+        if occurrence > 1 {
             same += 1;
             same_at.get_or_insert(case.at);
         }
@@ -44,7 +51,7 @@ pub(super) fn group(report: &mut Report) -> Vec<Test> {
             earlier: Vec::new(),
             last: case,
             teardown: None,
-            occurrence: *occurrence,
+            occurrence,
         });
     }
     if let Some(at) = same_at {

@@ -9,6 +9,7 @@ use super::attributes::KNOWN;
 use super::report::{Attempt, Case, Outcome, Report, Skip, Suite};
 use crate::profiling::source::attributes::Attributes;
 use crate::profiling::source::failure::{self, Failure, MAX_TOKEN, short};
+use crate::profiling::source::open::OpenElements;
 use crate::profiling::source::tap::{Position, Tap};
 use crate::profiling::source::text;
 use crate::profiling::source::{Found, Problem};
@@ -36,7 +37,11 @@ pub(super) fn parse<R: BufRead>(tap: Tap<R>) -> Result<Report, Failure> {
                 };
             }
             Ok(event) => walk.step(at, &event),
-            Err(error) => Err(failure::explain(error, walk.open(), walk.encoding.as_deref())),
+            Err(error) => Err(failure::explain(
+                error,
+                walk.open.last(),
+                walk.encoding.as_deref(),
+            )),
         };
         if let Err(problem) = step {
             return Err(walk.failure(at, problem));
@@ -48,8 +53,9 @@ pub(super) fn parse<R: BufRead>(tap: Tap<R>) -> Result<Report, Failure> {
 #[derive(Default)]
 struct Walk {
     report: Report,
-    /// The open elements: what they are to us, their name and where they began.
-    stack: Vec<(Frame, String, Position)>,
+    open: OpenElements,
+    /// What the open elements are to us.
+    stack: Vec<Frame>,
     /// The root element was closed.
     closed: bool,
     /// Elements `<testcase>` begun so far.
@@ -117,7 +123,7 @@ impl Walk {
             return Err(Problem::TooDeep { limit: MAX_DEPTH });
         }
         let mut attributes = Attributes::read(tag, &KNOWN).map_err(Problem::Malformed)?;
-        let parent = self.stack.last().map(|(frame, ..)| frame);
+        let parent = self.stack.last();
         let frame = match (name, parent) {
             (_, None) if self.closed => {
                 return Err(Problem::Malformed(format!(
@@ -153,7 +159,11 @@ impl Walk {
                 Frame::Other
             }
             ("testcase" | "testsuite", Some(Frame::Case(_) | Frame::Verdict(..) | Frame::Other)) => {
-                let inside = self.open().map(|(open, _)| open.to_owned()).unwrap_or_default();
+                let inside = self
+                    .open
+                    .last()
+                    .map(|(open, _)| open.to_owned())
+                    .unwrap_or_default();
                 self.report
                     .warnings
                     .push(at, format!("<{name}> inside <{inside}>: left out"));
@@ -161,17 +171,18 @@ impl Walk {
             }
             (_, Some(Frame::Case(_))) => self.verdict(name, &mut attributes),
             (_, None) if name.eq_ignore_ascii_case("html") => return Err(Problem::WrongKind(Found::Html)),
-            (_, None) => return Err(Problem::WrongKind(Found::OtherXml(short(name)))),
+            (_, None) => return Err(Problem::WrongKind(Found::OtherXml(short(name).into_owned()))),
             (_, Some(_)) => Frame::Other,
         };
         for odd in attributes.odd {
             self.report.warnings.push(at, odd);
         }
-        self.stack.push((frame, short(name), at));
+        self.open.push(name, at);
+        self.stack.push(frame);
         Ok(())
     }
 
-    fn root(&mut self, attributes: &mut Attributes) -> Frame {
+    fn root(&mut self, attributes: &mut Attributes<'_>) -> Frame {
         let name = attributes.take("name").unwrap_or_default();
         self.report.pytest |= name == "pytest tests";
         let declared = attributes.declared();
@@ -184,10 +195,10 @@ impl Walk {
     fn suite(
         &mut self,
         at: Position,
-        attributes: &mut Attributes,
+        attributes: &mut Attributes<'_>,
         around: Option<(Option<usize>, bool)>,
     ) -> Frame {
-        let name = attributes.take("name").unwrap_or_default();
+        let name = attributes.take_owned("name").unwrap_or_default();
         self.report.pytest |= name == "pytest";
         let outer = around
             .and_then(|(suite, _)| suite)
@@ -207,9 +218,9 @@ impl Walk {
         Frame::Suite(self.report.suites.len() - 1)
     }
 
-    fn case(&mut self, at: Position, attributes: &mut Attributes, suite: Option<usize>) -> Frame {
-        let classname = attributes.take("classname").unwrap_or_default();
-        let name = attributes.take("name").unwrap_or_default();
+    fn case(&mut self, at: Position, attributes: &mut Attributes<'_>, suite: Option<usize>) -> Frame {
+        let classname = attributes.take_owned("classname").unwrap_or_default();
+        let name = attributes.take_owned("name").unwrap_or_default();
         let timestamp = self.timestamp(at, attributes);
         let time = attributes.time();
         let line = attributes.take("line").and_then(|line| line.trim().parse().ok());
@@ -219,7 +230,7 @@ impl Walk {
             .filter_map(|name| attributes.take(name))
             .any(|value| {
                 matches!(
-                    value.as_str(),
+                    &*value,
                     "notrun" | "disabled" | "skipped" | "ignored" | "suppressed"
                 )
             });
@@ -231,7 +242,7 @@ impl Walk {
             suite,
             classname,
             name,
-            file: attributes.take("file"),
+            file: attributes.take_owned("file"),
             line,
             failures: 0,
             errors: 0,
@@ -248,8 +259,8 @@ impl Walk {
         }))
     }
 
-    fn verdict(&mut self, name: &str, attributes: &mut Attributes) -> Frame {
-        let error_type = attributes.take("type").filter(|kind| !kind.is_empty());
+    fn verdict(&mut self, name: &str, attributes: &mut Attributes<'_>) -> Frame {
+        let error_type = attributes.take_owned("type").filter(|kind| !kind.is_empty());
         self.report.pytest |= error_type
             .as_deref()
             .is_some_and(|kind| kind.starts_with("pytest."));
@@ -280,7 +291,7 @@ impl Walk {
         Frame::Verdict(verdict, attempt, String::new())
     }
 
-    fn timestamp(&mut self, at: Position, attributes: &mut Attributes) -> Option<jiff::Timestamp> {
+    fn timestamp(&mut self, at: Position, attributes: &mut Attributes<'_>) -> Option<jiff::Timestamp> {
         let (timestamp, assumed) = attributes.timestamp()?;
         if assumed && !std::mem::replace(&mut self.told_zone, true) {
             self.report.warnings.push(
@@ -301,7 +312,7 @@ impl Walk {
                     short(raw.trim())
                 )))
             }
-            Some((Frame::Verdict(_, Attempt { message: None, .. }, kept), ..)) => {
+            Some(Frame::Verdict(_, Attempt { message: None, .. }, kept)) => {
                 // Leading blank lines are dropped and what is kept stays small.
                 let raw = if kept.is_empty() { raw.trim_start() } else { raw };
                 if kept.len() < text::MAX_MESSAGE * 4 && !kept.contains('\n') {
@@ -315,7 +326,7 @@ impl Walk {
     }
 
     fn close(&mut self) {
-        let Some((frame, _, at)) = self.stack.pop() else {
+        let (Some(frame), Some(at)) = (self.stack.pop(), self.open.pop()) else {
             return;
         };
         self.closed = self.stack.is_empty();
@@ -325,7 +336,7 @@ impl Walk {
                 if attempt.message.is_none() {
                     attempt.message = text::first_line(&kept);
                 }
-                if let Some((Frame::Case(case), ..)) = self.stack.last_mut() {
+                if let Some(Frame::Case(case)) = self.stack.last_mut() {
                     Self::judge(&mut self.report, case, verdict, attempt);
                 }
             }
@@ -375,7 +386,7 @@ impl Walk {
 
     /// What is left once the input has ended: a report, if everything was closed.
     fn end(&mut self) -> Result<Report, Problem> {
-        if let Some((name, since)) = self.open() {
+        if let Some((name, since)) = self.open.last() {
             return Err(Problem::Truncated {
                 open: name.to_owned(),
                 since,
@@ -385,11 +396,6 @@ impl Walk {
             return Err(Problem::Malformed("no root element".to_owned()));
         }
         Ok(std::mem::take(&mut self.report))
-    }
-
-    /// The innermost open element.
-    fn open(&self) -> Option<(&str, Position)> {
-        self.stack.last().map(|(_, name, since)| (name.as_str(), *since))
     }
 
     fn failure(&self, at: Position, problem: Problem) -> Failure {

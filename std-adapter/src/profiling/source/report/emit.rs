@@ -1,6 +1,7 @@
 //! A report that was read to its end, into events.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
 use std::io::BufRead;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Record, Report, Step, Test};
 use crate::profiling::event::{Event, EventType, Status};
-use crate::profiling::identity::{self, Fingerprint};
+use crate::profiling::identity::{self, EventIds, Fingerprint};
 use crate::profiling::source::failure::Failure;
 use crate::profiling::source::tap::Tap;
 use crate::profiling::source::{Item, Options, SourceError};
@@ -74,7 +75,7 @@ struct Emitter {
     position: u64,
     run_id: String,
     framework: String,
-    fingerprint: Fingerprint,
+    ids: EventIds,
     run_at: Option<Timestamp>,
     created_at: Option<Timestamp>,
     /// How many tests of an id there were.
@@ -84,21 +85,20 @@ struct Emitter {
 impl Emitter {
     fn new(report: Report, options: &Options) -> Self {
         let fingerprint = report.fingerprint.unwrap_or_else(|| Fingerprint::of(&[]));
+        let named = options.run_id.clone();
+        let run_id = named.unwrap_or_else(|| identity::run_id(fingerprint));
         Self {
+            seen: HashMap::with_capacity(report.records.len()),
             records: report.records.into_iter(),
             position: 0,
-            run_id: options
-                .run_id
-                .clone()
-                .unwrap_or_else(|| identity::run_id(fingerprint)),
+            ids: EventIds::new(&run_id, fingerprint),
+            run_id,
             framework: options
                 .framework
                 .clone()
                 .unwrap_or_else(|| report.framework.to_owned()),
-            fingerprint,
             run_at: report.run_at,
             created_at: options.created_at,
-            seen: HashMap::new(),
         }
     }
 
@@ -168,12 +168,22 @@ impl Emitter {
     }
 
     fn event(&self, test_id: &str, event_type: EventType, number: u64) -> Event {
-        let content = format!("{event_type} {number} {test_id}");
-        let id = identity::event_id(&self.run_id, self.fingerprint, self.position, content.as_bytes());
-        let mut event = Event::new(id, self.run_id.clone(), test_id, event_type);
-        event.framework.clone_from(&self.framework);
-        event.created_at = self.run_at.or(self.created_at);
-        event
+        let mut content = String::with_capacity(test_id.len() + 32);
+        // Writing to a String cannot fail.
+        let _ = write!(content, "{} {number} {test_id}", event_type.as_str());
+        Event {
+            event_id: self.ids.id(self.position, content.as_bytes()),
+            run_id: self.run_id.clone(),
+            test_id: test_id.to_owned(),
+            event_type,
+            framework: self.framework.clone(),
+            step_name: None,
+            start_time: None,
+            end_time: None,
+            duration_ms: None,
+            created_at: self.run_at.or(self.created_at),
+            metadata: Map::new(),
+        }
     }
 }
 
@@ -182,8 +192,9 @@ fn put(event: &mut Event, name: &str, value: impl Into<Value>) {
 }
 
 fn collect(metadata: Vec<(&'static str, Value)>) -> Map<String, Value> {
-    metadata
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    let mut map = Map::new();
+    for (name, value) in metadata {
+        map.insert(name.to_owned(), value);
+    }
+    map
 }

@@ -36,8 +36,10 @@ pub(super) fn read(message: &str) -> Option<(Vec<Retry>, Option<String>)> {
 fn said(part: &str, label: &str) -> Option<String> {
     let (_, html) = part.split_once(label)?;
     let html = html.trim_start_matches("</span>").replace("<br>", "\n");
-    let plain = text::unescape(&html).map_or(html, |(plain, _)| plain);
-    text::message(&plain)
+    match text::unescape(&html) {
+        Ok((plain, _)) => text::message(&plain),
+        Err(_) => text::message(&html),
+    }
 }
 
 #[cfg(test)]
