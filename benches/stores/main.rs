@@ -2,12 +2,17 @@
 //!
 //! ```text
 //! cargo run --release -p crossbridge-benches --features stores --bin stores
+//! cargo run --release -p crossbridge-benches --features stores --bin stores -- influxdb
 //! ```
 //!
 //! PostgreSQL with its defaults (`fsync` and `synchronous_commit` on), over loopback, all into the same
 //! table with the same key and indexes, which is emptied before each turn. What is compared is a median
 //! over the turns; the events are made before the clock starts.
+//!
+//! InfluxDB with its defaults, too: beside the very lines that our store sends, made before the clock
+//! starts and posted over a bare socket; a database of its own for each turn.
 
+mod influx_points;
 mod postgres_rows;
 
 use std::error::Error;
@@ -16,9 +21,23 @@ use std::time::Duration;
 use crossbridge_core::Clock as _;
 use crossbridge_std::clock::SystemClock;
 use crossbridge_std::profiling::{Event, EventType, Millis, Seconds};
-use crossbridge_std::servers::Postgres;
+use crossbridge_std::servers::{InfluxDb, Postgres};
 
+use influx_points::Points;
 use postgres_rows::Contestants;
+
+/// Ways to get events into one server; the first one is ours.
+pub(crate) trait Side {
+    fn names(&self) -> Vec<&'static str>;
+
+    /// Makes room for the turn; how many events it has.
+    fn prepare(&mut self, place: usize) -> Result<usize, Box<dyn Error>>;
+
+    fn run(&mut self, place: usize, count: usize) -> Result<(), Box<dyn Error>>;
+
+    /// Every event is there once.
+    fn verify(&mut self, place: usize, count: usize) -> Result<(), Box<dyn Error>>;
+}
 
 /// How often each has its turn.
 const ROUNDS: usize = 7;
@@ -31,22 +50,35 @@ const SLOW_EVENTS: usize = 2_000;
 const BATCH: usize = 2_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let server = Postgres::start()?;
+    let wanted: Vec<_> = std::env::args().skip(1).collect();
+    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let events = events();
-    let mut contestants = Contestants::connect(&server, &events)?;
-    let mut spans = vec![Vec::new(); contestants.names().len()];
+    if wants("postgres") {
+        let server = Postgres::start()?;
+        turns(&mut Contestants::connect(&server, &events)?)?;
+    }
+    if wants("influxdb") {
+        let server = InfluxDb::start()?;
+        turns(&mut Points::connect(&server, &events)?)?;
+    }
+    Ok(())
+}
+
+/// Each in its turn, round by round.
+fn turns(side: &mut dyn Side) -> Result<(), Box<dyn Error>> {
+    let mut spans = vec![Vec::new(); side.names().len()];
     let clock = SystemClock::new();
     for _ in 0..ROUNDS {
         for (place, spans) in spans.iter_mut().enumerate() {
-            let count = contestants.prepare(place)?;
+            let count = side.prepare(place)?;
             let started = clock.now();
-            contestants.run(place, count)?;
+            side.run(place, count)?;
             let took = clock.now().saturating_duration_since(started);
-            contestants.verify(place, count)?;
+            side.verify(place, count)?;
             spans.push(per_second(count, took));
         }
     }
-    report(&contestants.names(), &spans)
+    report(&side.names(), &spans)
 }
 
 /// Rows per second.

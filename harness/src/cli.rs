@@ -502,8 +502,9 @@ pub(crate) struct IngestArgs {
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Where to: sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE [default:
-    /// sqlite:.crossbridge/crossbridge.db, or in CROSSBRIDGE_HOME]
+    /// Where to: sqlite:FILE, postgres://USER:PASSWORD@HOST:PORT/DATABASE,
+    /// influxdb://USER:PASSWORD@HOST:PORT/DATABASE, influxdb://HOST:PORT/?org=ORG&bucket=BUCKET&token=TOKEN
+    /// or jsonl:DIR [default: sqlite:.crossbridge/crossbridge.db, or in CROSSBRIDGE_HOME]
     #[arg(long, value_name = "URL")]
     pub(crate) store: Option<String>,
 

@@ -4,7 +4,9 @@
 //!   JSONL ────┐                                       ┌── MemoryStore
 //!             ├── source::open ── Item::Event ── batch ── EventStore::write
 //!   reports ──┘      │                                ├── SqliteStore   (feature sqlite)
-//!                    │                                └── PostgresStore (feature postgres)
+//!                    │                                ├── PostgresStore (feature postgres)
+//!                    │                                ├── InfluxStore   (feature influxdb)
+//!                    │                                └── JsonlStore
 //!                    ├── Item::Rejected, Item::Warning    ▲
 //!                    └── Summary                          │ when it is back
 //!   Collector::record ── memory ── spool ─────────────────┘
@@ -66,8 +68,10 @@ pub use settings::{CollectorSettings, Durability, Limits, Overflow, ProfilingSet
 pub use source::{Item, Options, Rejected, Source, SourceError, SourceKind, Summary, Warning};
 #[cfg(feature = "sqlite")]
 pub use spool::{Spool, SpoolCounts, SpoolError, SpoolPlace};
+#[cfg(feature = "influxdb")]
+pub use store::InfluxStore;
 #[cfg(feature = "postgres")]
 pub use store::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
-pub use store::{EventStore, LazyStore, MemoryStore, StoreError, StoreUrl, UrlError, Written};
+pub use store::{EventStore, JsonlStore, LazyStore, MemoryStore, StoreError, StoreUrl, UrlError, Written};

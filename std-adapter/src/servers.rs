@@ -16,6 +16,8 @@
 //! |---|---|---|
 //! | [`Postgres`] | `initdb`, `postgres`, `psql` | `postgresql` |
 //! | [`Redis`] | `redis-server` | `redis-server` |
+//! | [`InfluxDb`] | `influxd` | `influxdb` |
+//! | [`VictoriaMetrics`] | `victoria-metrics` | `victoria-metrics` |
 //!
 //! ```no_run
 //! use crossbridge_std::servers::{Postgres, Signal};
@@ -34,12 +36,17 @@ use std::time::Duration;
 
 pub use rustix::process::Signal;
 
+mod daemon;
+pub mod influxdb;
 pub mod postgres;
 mod process;
 pub mod redis;
+pub mod victoriametrics;
 
+pub use influxdb::InfluxDb;
 pub use postgres::Postgres;
 pub use redis::Redis;
+pub use victoriametrics::VictoriaMetrics;
 
 /// Why a server could not be started, asked or stopped.
 #[derive(Debug)]

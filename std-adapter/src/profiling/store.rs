@@ -4,7 +4,7 @@
 //! and breakers are those of the guard around it, which acts on the [`Fault`] of the error. That is
 //! safe because a write is
 //!
-//! - atomic: of a batch, everything is stored or nothing,
+//! - atomic: of a batch, everything is stored or nothing (InfluxDB: with an error, perhaps a part),
 //! - idempotent: an event whose id is there already is left alone and counted as such. The first
 //!   one stays, also where the second one differs.
 //!
@@ -13,28 +13,37 @@
 //! | [`MemoryStore`] | as long as it lives | nothing; fails on demand, for tests of callers |
 //! | `SqliteStore` | in one file | the feature `sqlite` |
 //! | `PostgresStore` | in a schema of a PostgreSQL database | the feature `postgres`, and a server |
+//! | `InfluxStore` | in a database of InfluxDB, as points | the feature `influxdb`, and a server |
+//! | [`JsonlStore`] | in a directory, as lines of JSON | nothing |
 //!
 //! [`StoreUrl`] says in one text which one is meant, and opens it.
 //! What is stored is asked for through [`reader`].
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use crossbridge_core::{Fault, FaultKind};
 
 use super::event::Event;
 
+#[cfg(feature = "influxdb")]
+pub mod influxdb;
+mod json;
+pub mod jsonl;
 mod lazy;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub mod reader;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod row;
 #[cfg(feature = "sqlite")]
 pub(super) mod sqlite;
 pub mod url;
 
+#[cfg(feature = "influxdb")]
+pub use influxdb::InfluxStore;
+pub use jsonl::JsonlStore;
 pub use lazy::LazyStore;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
@@ -45,7 +54,8 @@ pub use url::{StoreUrl, UrlError};
 
 /// Where events are kept.
 pub trait EventStore {
-    /// Stores a batch: all of it or, with an error, nothing that was not there before.
+    /// Stores a batch: all of it or, with an error, nothing that was not there before. Where a store
+    /// cannot promise that, its page says so; the batch is then made whole by writing it again.
     ///
     /// An attempt takes about `timeout` at most, spent on waiting for others; `None` leaves the
     /// limit to the backend. An empty batch asks as much as [`check`](Self::check) does.
@@ -161,6 +171,19 @@ pub enum Trouble {
     Full,
     /// There is no answer: not reached, or cut off.
     Unreachable(Box<dyn std::error::Error + Send + Sync>),
+    /// The operating system refused something about a file.
+    Io(io::Error),
+    /// The server asks for less.
+    Busy(Box<Busy>),
+    /// The server said yes, and does not show what it said yes to.
+    NotKept {
+        /// How many events are not there.
+        missing: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// The store is written to only: it cannot be asked.
+    NoQueries,
     /// There was no answer within the time of the attempt.
     TimedOut(Duration),
     /// The server has no such database.
@@ -180,6 +203,23 @@ pub enum Trouble {
     Scripted,
 }
 
+/// A server that asks for less.
+#[derive(Debug)]
+pub struct Busy {
+    /// How long it wants to be left alone, where it said so.
+    pub retry_after: Option<Duration>,
+    /// What it said.
+    pub said: String,
+}
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.said)
+    }
+}
+
+impl std::error::Error for Busy {}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.doing)?;
@@ -194,6 +234,18 @@ impl fmt::Display for StoreError {
             Trouble::Damaged => f.write_str("the database is damaged"),
             Trouble::Full => f.write_str("the disk is full"),
             Trouble::Unreachable(_) => f.write_str("cannot be reached"),
+            Trouble::Io(_) => f.write_str("the file system refused"),
+            Trouble::Busy(busy) => match busy.retry_after {
+                None => f.write_str("the server asks for less"),
+                Some(after) => write!(f, "the server asks to be left alone for {after:?}"),
+            },
+            Trouble::NotKept { missing, of } => {
+                write!(
+                    f,
+                    "{missing} of {of} events that the server acknowledged are not there"
+                )
+            }
+            Trouble::NoQueries => f.write_str("it can be written to, but not asked"),
             Trouble::TimedOut(after) => write!(f, "no answer within {after:?}"),
             Trouble::NoDatabase => f.write_str("the server has no such database"),
             Trouble::NotBuilt(feature) => write!(f, "this program is built without the feature `{feature}`"),
@@ -213,6 +265,8 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.trouble {
             Trouble::Backend(error) | Trouble::Unreachable(error) => Some(error.as_ref()),
+            Trouble::Busy(busy) => Some(busy.as_ref()),
+            Trouble::Io(error) => Some(error),
             Trouble::Locked
             | Trouble::NoDirectory
             | Trouble::IsDirectory
@@ -220,6 +274,8 @@ impl std::error::Error for StoreError {
             | Trouble::NotADatabase
             | Trouble::Damaged
             | Trouble::Full
+            | Trouble::NotKept { .. }
+            | Trouble::NoQueries
             | Trouble::TimedOut(_)
             | Trouble::NoDatabase
             | Trouble::NotBuilt(_)
@@ -233,5 +289,13 @@ impl std::error::Error for StoreError {
 impl Fault for StoreError {
     fn kind(&self) -> FaultKind {
         self.kind
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "one variant has a wait")]
+    fn retry_after(&self) -> Option<Duration> {
+        match &self.trouble {
+            Trouble::Busy(busy) => busy.retry_after,
+            _ => None,
+        }
     }
 }

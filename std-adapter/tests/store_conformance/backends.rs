@@ -12,6 +12,12 @@ pub(crate) trait Place {
         true
     }
 
+    /// Whether a store knows of an event of another batch that it has it: else it counts as new, and
+    /// the last one of an id stays and not the first.
+    fn knows_what_it_has(&self) -> bool {
+        true
+    }
+
     /// Has the backend refuse the event of this id from now on, for what it is. False when it has no
     /// way to.
     fn poison(&self, _event_id: &str) -> bool {
@@ -108,5 +114,48 @@ impl Place for PostgresSchema<'_> {
             ))
             .unwrap();
         true
+    }
+}
+
+/// A directory that is not there yet.
+pub(crate) struct Jsonl(tempfile::TempDir);
+
+impl Jsonl {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Place for Jsonl {
+    fn open(&self) -> Box<dyn EventStore + Send> {
+        let url = format!("jsonl:{}", self.0.path().join("profiles").display());
+        let url: crossbridge_std::profiling::StoreUrl = url.parse().unwrap();
+        url.open(None)
+            .unwrap_or_else(|error| panic!("{error}: {error:?}"))
+    }
+}
+
+/// A database of a real server.
+#[cfg(all(feature = "influxdb", feature = "servers"))]
+pub(crate) struct InfluxDatabase(String);
+
+#[cfg(all(feature = "influxdb", feature = "servers"))]
+impl InfluxDatabase {
+    pub(crate) fn new(server: &crossbridge_std::servers::InfluxDb, name: &str, parameters: &str) -> Self {
+        server.create_database(name).unwrap();
+        Self(format!("{}?{parameters}", server.url(name)))
+    }
+}
+
+#[cfg(all(feature = "influxdb", feature = "servers"))]
+impl Place for InfluxDatabase {
+    fn open(&self) -> Box<dyn EventStore + Send> {
+        let url: crossbridge_std::profiling::StoreUrl = self.0.parse().unwrap();
+        url.open(None)
+            .unwrap_or_else(|error| panic!("{error}: {error:?}"))
+    }
+
+    fn knows_what_it_has(&self) -> bool {
+        false
     }
 }

@@ -7,7 +7,7 @@ mod checks;
 
 #[cfg(feature = "sqlite")]
 use backends::Sqlite;
-use backends::{Memory, Place};
+use backends::{Jsonl, Memory, Place};
 
 /// Every check, each on a place that is new.
 fn run<P: Place + Sync>(new: impl Fn(&str) -> P) {
@@ -28,6 +28,11 @@ fn sqlite() {
     run(|_| Sqlite::new());
 }
 
+#[test]
+fn jsonl() {
+    run(|_| Jsonl::new());
+}
+
 #[cfg(all(feature = "postgres", feature = "servers"))]
 #[test]
 fn postgres() {
@@ -36,4 +41,24 @@ fn postgres() {
 
     let server = Postgres::start().unwrap_or_else(|error| panic!("{error}"));
     run(|name| PostgresSchema::new(&server, name));
+}
+
+#[cfg(all(feature = "influxdb", feature = "servers"))]
+#[test]
+fn influxdb() {
+    use backends::InfluxDatabase;
+    use crossbridge_std::servers::InfluxDb;
+
+    let server = InfluxDb::start().unwrap_or_else(|error| panic!("{error}"));
+    run(|name| InfluxDatabase::new(&server, name, "identity=time"));
+    // A series per event: so many take the server long.
+    let short = |(name, _): &&(&str, _)| *name != "a_hundred_thousand_events";
+    for (name, check) in checks::ALL.iter().filter(short) {
+        let parameters = "identity=tag&read_back=true";
+        check(&InfluxDatabase::new(
+            &server,
+            &format!("{name} by-tag"),
+            parameters,
+        ));
+    }
 }

@@ -444,14 +444,26 @@ fn repair(target: &Target, error: &CallError<StoreError>) -> String {
         Trouble::Unreachable(_) | Trouble::TimedOut(_) => {
             format!("see that {place} is up and can be reached from here")
         }
-        Trouble::NoDatabase => "make the database (`createdb`), or name another one in --store".to_owned(),
+        Trouble::NoDatabase => {
+            let make = match outcome.store.url() {
+                StoreUrl::Influx(_) => "CREATE DATABASE in `influx`",
+                StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) | StoreUrl::Jsonl(_) => "`createdb`",
+            };
+            format!("make the database ({make}), or name another one in --store")
+        }
         Trouble::NotBuilt(feature) => format!("build it with the feature `{feature}`, or name another store"),
         Trouble::Damaged => {
             format!("save what can be saved (`sqlite3 {place} .recover`) and put the file aside")
         }
         Trouble::Full => "make room on the disk".to_owned(),
+        Trouble::Busy(_) => "wait until the server has less to do".to_owned(),
+        Trouble::NotKept { .. } => "see whether the server keeps what it acknowledges".to_owned(),
+        Trouble::NoQueries => "name a store that can be asked".to_owned(),
+        Trouble::Unreadable(_) if matches!(outcome.store.url(), StoreUrl::Jsonl(_)) => {
+            "mend or remove that line, or name another directory with --store".to_owned()
+        }
         Trouble::Backend(_) if !file => "see what the server says".to_owned(),
-        Trouble::Backend(_) | Trouble::Unreadable(_) | Trouble::Scripted => {
+        Trouble::Backend(_) | Trouble::Io(_) | Trouble::Unreadable(_) | Trouble::Scripted => {
             "see that the file and its directory can be written".to_owned()
         }
     }

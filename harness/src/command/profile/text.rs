@@ -192,7 +192,11 @@ fn ask(outcome: &Outcome) -> Option<String> {
                 question(outcome, &table)
             ))
         }
-        StoreUrl::Influx(_) | StoreUrl::Jsonl(_) => None,
+        StoreUrl::Jsonl(_) => Some(format!(
+            "jq -r 'select(.event_type == \"test_end\") | .metadata.status' {}/events-*.jsonl | sort | uniq -c",
+            quoted(&store)
+        )),
+        StoreUrl::Influx(_) => None,
     }
 }
 

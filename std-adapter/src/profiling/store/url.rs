@@ -35,7 +35,7 @@ use crate::logging::redact;
 mod influx;
 mod postgres;
 
-pub use influx::{InfluxApi, InfluxUrl};
+pub use influx::{Identity, InfluxApi, InfluxUrl};
 pub use postgres::PostgresUrl;
 
 /// Where events go. See the [module](self) for the forms.
@@ -108,10 +108,6 @@ impl StoreUrl {
     ///
     /// [`StoreError`] of the store; [`Trouble::NotBuilt`](super::Trouble::NotBuilt) where its feature
     /// is off.
-    #[cfg_attr(
-        not(any(feature = "sqlite", feature = "postgres")),
-        expect(unused_variables, reason = "there is nothing to wait for")
-    )]
     pub fn open(&self, timeout: Option<Duration>) -> Result<Box<dyn EventStore + Send>, StoreError> {
         match self {
             #[cfg(feature = "sqlite")]
@@ -122,7 +118,11 @@ impl StoreUrl {
             Self::Sqlite(_) => Err(self.not_built()),
             #[cfg(not(feature = "postgres"))]
             Self::Postgres(_) => Err(self.not_built()),
-            Self::Influx(_) | Self::Jsonl(_) => Err(self.not_built()),
+            #[cfg(feature = "influxdb")]
+            Self::Influx(url) => Ok(Box::new(super::InfluxStore::open(url.clone(), timeout)?)),
+            #[cfg(not(feature = "influxdb"))]
+            Self::Influx(_) => Err(self.not_built()),
+            Self::Jsonl(path) => Ok(Box::new(super::JsonlStore::open(path, timeout)?)),
         }
     }
 

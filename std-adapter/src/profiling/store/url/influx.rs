@@ -5,13 +5,30 @@ use std::fmt;
 use super::{Parts, Problem, Secret, encoded, write_hosts};
 use crate::logging::redact;
 
+/// What makes an event a point of its own: see the table of the store, `InfluxStore`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// `identity=time`: some nanoseconds from a hash of the id, and one of 16 384 series.
+    #[default]
+    Time,
+    /// `identity=tag`: a series per event.
+    Tag,
+}
+
 /// An InfluxDB server and what to write to there: `influxdb://[USER:PASSWORD@]HOST[:PORT]/DATABASE` for
 /// the write API of version 1, `influxdb://HOST[:PORT]/?org=ORG&bucket=BUCKET[&token=TOKEN]` for that of
 /// version 2. The port is 8086 if none is given.
+///
+/// | parameter | values | default |
+/// |---|---|---|
+/// | `identity` | [`time`, `tag`](Identity): how two events are kept apart | `time` |
+/// | `read_back` | `true`, `false`: ask for every event after it was acknowledged, for servers that say yes before they have stored anything; version 1 only | `false` |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InfluxUrl {
     host: (String, u16),
     api: InfluxApi,
+    identity: Identity,
+    read_back: bool,
 }
 
 /// Which write API, and what it wants to know.
@@ -45,14 +62,27 @@ impl InfluxUrl {
             return Err(wrong("more than one host"));
         };
         let (mut org, mut bucket, mut token) = (None, None, None);
+        let (mut identity, mut read_back) = (Identity::default(), false);
         for (name, value) in parts.parameters {
+            match (&*name, &*value) {
+                ("identity", "time") => identity = Identity::Time,
+                ("identity", "tag") => identity = Identity::Tag,
+                ("identity", _) => return Err(wrong("`identity`: expected time or tag")),
+                ("read_back", "true") => read_back = true,
+                ("read_back", "false") => read_back = false,
+                ("read_back", _) => return Err(wrong("`read_back`: expected true or false")),
+                _ => {}
+            }
+            if matches!(&*name, "identity" | "read_back") {
+                continue;
+            }
             let place = match &*name {
                 "org" => &mut org,
                 "bucket" => &mut bucket,
                 "token" => &mut token,
                 _ => {
                     return Err(wrong(&format!(
-                        "unknown parameter `{name}`, expected org, bucket or token"
+                        "unknown parameter `{name}`, expected org, bucket, token, identity or read_back"
                     )));
                 }
             };
@@ -62,6 +92,11 @@ impl InfluxUrl {
             (path, Some(org), Some(bucket)) if path.is_empty() => {
                 if parts.user.is_some() || parts.password.is_some() {
                     return Err(wrong("a user, where version 2 of the API wants a token"));
+                }
+                if read_back {
+                    return Err(wrong(
+                        "`read_back` asks in InfluxQL, which version 2 does not speak",
+                    ));
                 }
                 let token = token.map(Secret);
                 InfluxApi::V2 { org, bucket, token }
@@ -75,7 +110,12 @@ impl InfluxUrl {
             }
             _ => return Err(wrong("neither a database nor an org and a bucket")),
         };
-        Ok(Self { host, api })
+        Ok(Self {
+            host,
+            api,
+            identity,
+            read_back,
+        })
     }
 
     /// The server: a name or an address, and the port.
@@ -88,6 +128,24 @@ impl InfluxUrl {
     #[must_use]
     pub const fn api(&self) -> &InfluxApi {
         &self.api
+    }
+
+    /// How two events are kept apart.
+    #[must_use]
+    pub const fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Whether what was acknowledged is asked for again.
+    #[must_use]
+    pub const fn read_back(&self) -> bool {
+        self.read_back
+    }
+
+    /// `host:port`, as an HTTP request takes it.
+    #[cfg(feature = "influxdb")]
+    pub(in crate::profiling::store) fn authority(&self) -> String {
+        write_hosts(std::slice::from_ref(&self.host))
     }
 
     /// Where the events end up.
@@ -115,11 +173,24 @@ impl fmt::Display for InfluxUrl {
                 ..
             } => {
                 let rest = destination.strip_prefix("influxdb://").unwrap_or(&destination);
-                write!(f, "influxdb://{}:{}@{rest}", encoded(user), redact::MASK)
+                write!(f, "influxdb://{}:{}@{rest}", encoded(user), redact::MASK)?;
             }
-            InfluxApi::V2 { token: Some(_), .. } => write!(f, "{destination}&token={}", redact::MASK),
-            InfluxApi::V1 { .. } | InfluxApi::V2 { .. } => f.write_str(&destination),
+            InfluxApi::V2 { token: Some(_), .. } => write!(f, "{destination}&token={}", redact::MASK)?,
+            InfluxApi::V1 { .. } | InfluxApi::V2 { .. } => f.write_str(&destination)?,
         }
+        let mut sign = match &self.api {
+            InfluxApi::V1 { .. } => '?',
+            InfluxApi::V2 { .. } => '&',
+        };
+        let shown = [
+            ("identity=tag", self.identity == Identity::Tag),
+            ("read_back=true", self.read_back),
+        ];
+        for (parameter, _) in shown.into_iter().filter(|(_, on)| *on) {
+            write!(f, "{sign}{parameter}")?;
+            sign = '&';
+        }
+        Ok(())
     }
 }
 
