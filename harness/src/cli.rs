@@ -9,6 +9,7 @@ mod format;
 mod kind;
 mod profile;
 mod query;
+mod serve;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,8 @@ use self::profile::{DRAIN_EXAMPLE, STATUS_EXAMPLE};
 pub(crate) use self::profile::{DeadLettersCommand, SelectArgs, StoreArgs};
 use self::query::QUERY_EXAMPLE;
 pub(crate) use self::query::{QueryArgs, Question};
+use self::serve::SERVE_EXAMPLE;
+pub(crate) use self::serve::ServeArgs;
 pub(crate) use kind::Kind;
 
 /// Resilience for test platforms: replay a bad day, check a policy, save events.
@@ -115,6 +118,12 @@ pub(crate) enum Command {
     /// The profiling-storage path: events into a store, through the guard
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// Take profiling events over HTTP, from hooks in any language
+    ///
+    /// Answers 202 when an event is on disk, and ships to the store through the call path
+    /// `profiling_storage`. Watches the store's health. Runs until SIGINT or SIGTERM.
+    #[command(after_help = SERVE_EXAMPLE)]
+    Serve(ServeArgs),
 }
 
 const REPLAY_EXAMPLE: &str = r#"Example:

@@ -41,3 +41,15 @@ pub(crate) fn print(output: &mut dyn Write, text: &str) -> Result<(), Failure> {
 pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
+
+/// An address that cannot be listened on.
+pub(crate) fn unbound(option: &str, address: &str, error: &std::io::Error) -> Failure {
+    use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+
+    let text = format!("{option} {address}: {error}");
+    if matches!(error.kind(), AddrInUse | AddrNotAvailable | PermissionDenied) {
+        Failure::dependency(text, "port 0 is any free one")
+    } else {
+        Failure::usage(text, "an address is HOST:PORT, such as 127.0.0.1:0")
+    }
+}

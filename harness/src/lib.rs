@@ -16,12 +16,15 @@
 //! would have done better.
 //!
 //! Beside the replay stands the [proxy]: the same faults on real connections, by the real clock; and
-//! [live]: the same scenario on real servers behind it, beside what was predicted.
+//! [live]: the same scenario on real servers behind it, beside what was predicted. The [endpoint] takes
+//! profiling events from the platform as they happen.
 
 pub mod compare;
 pub mod distribution;
+pub mod endpoint;
 pub mod expect;
 pub mod explore;
+mod http1;
 pub mod invariants;
 pub mod live;
 pub mod proxy;

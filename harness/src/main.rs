@@ -47,6 +47,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Tune(args) => command::tune::run(args, config, json, &mut output()),
         Command::Faults(args) => command::faults::run(args, config, json, &mut output()),
         Command::Schema(args) => command::schema::run(args, &mut output()),
+        Command::Serve(args) => command::profile::serve::run(args, config, &mut output()),
         Command::Profile(ProfileCommand::Ingest(args)) => {
             command::profile::ingest(args, config, json, &mut output())
         }

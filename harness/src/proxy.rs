@@ -53,7 +53,6 @@
 mod accept;
 pub mod api;
 pub mod connection;
-mod http1;
 pub mod link;
 pub mod live;
 mod port;
@@ -66,27 +65,3 @@ mod tap;
 pub mod toxic;
 
 pub use server::{Proxy, View};
-
-/// The phrase of a status (RFC 9110, section 15), where it has a common one.
-const fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        201 => "Created",
-        204 => "No Content",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        413 => "Content Too Large",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "",
-    }
-}

@@ -19,6 +19,7 @@ fn help() {
         &["schema", "--help"],
         &["profile", "ingest", "--help"],
         &["profile", "query", "--help"],
+        &["serve", "--help"],
     ] {
         let run = crossbridge(command);
         assert_eq!(run.status.code(), Some(0), "{}", run.stderr);

@@ -14,8 +14,10 @@
 //!
 //! - [`event`] is the model: seventeen kinds of event, times as validated `f64`.
 //! - [`source`] reads files as streams and says what is in them, bad lines included.
+//! - [`payload`] reads the bodies of requests, for a live endpoint.
 //! - [`store`] is the port a guard calls: one attempt per call, idempotent by event id.
 //! - [`ingest`] is the way from the one to the other: batches, through a guard, counted.
+//! - [`watch`] asks a store by a schedule how it is, and listens to what writes find.
 //! - `spool` keeps on disk what the store cannot take now, and what it refuses (feature `sqlite`).
 //! - `collector` takes events from a running program, without being in its way (feature `sqlite`).
 //! - [`deliver`] and [`reach`] are what the last three have in common: how a batch gets into a store,
@@ -50,6 +52,7 @@ pub mod deliver;
 pub mod event;
 pub mod identity;
 pub mod ingest;
+pub mod payload;
 pub mod query;
 pub mod reach;
 pub mod sampling;
@@ -58,6 +61,7 @@ pub mod source;
 #[cfg(feature = "sqlite")]
 pub mod spool;
 pub mod store;
+pub mod watch;
 
 #[cfg(feature = "sqlite")]
 pub use collector::Collector;

@@ -44,7 +44,8 @@ Example:
 JSON: stored (null where the store does not answer), spooled, in_memory, dead_lettered, lost,
 oldest_spooled_seconds, store { url_without_secret, health, reason }, spool { path, bytes, accepted,
 shipped, purged, damaged }. Of the spool: accepted = shipped + spooled + dead_lettered + lost + purged.
-health is healthy, absent (a file that nothing was written to yet) or unusable.";
+health is healthy, degraded (it answers slowly), absent (a file that nothing was written to yet) or
+unusable; what `serve` knows of a store that it watches may also be unknown.";
 
 pub(super) const DRAIN_EXAMPLE: &str = "\
 Example:

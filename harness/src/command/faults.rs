@@ -19,7 +19,7 @@ use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{environment, invalid, print};
+use super::{environment, invalid, print, unbound};
 use crate::cli::FaultsArgs;
 use crate::exit::Failure;
 
@@ -191,15 +191,4 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Failure>
     thread
         .map(drop)
         .map_err(|error| Failure::dependency(format!("no thread can be started: {error}"), "see ulimit -u"))
-}
-
-fn unbound(option: &str, address: &str, error: &std::io::Error) -> Failure {
-    use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
-
-    let text = format!("{option} {address}: {error}");
-    if matches!(error.kind(), AddrInUse | AddrNotAvailable | PermissionDenied) {
-        Failure::dependency(text, "port 0 is any free one")
-    } else {
-        Failure::usage(text, "an address is HOST:PORT, such as 127.0.0.1:0")
-    }
 }

@@ -11,6 +11,7 @@ mod json;
 mod outcome;
 mod progress;
 pub(crate) mod query;
+pub(crate) mod serve;
 mod shipping;
 pub(crate) mod status;
 mod target;

@@ -18,9 +18,9 @@
 //!   the client that the transaction failed. In a failed transaction queries are forwarded.
 //! - `57P01` to `57P03` end the session, as the server does when it shuts down.
 
-use super::http1::{Part, Requests};
 use super::postgres::{Messages, Opening, error_response, failing_query, ready_for_query};
 use super::toxic::{HttpError, SqlError, SqlPlace};
+use crate::http1::{Part, Requests, reason};
 
 /// Who decides which request is answered with an error.
 pub(super) trait Judge {
@@ -195,7 +195,7 @@ fn answer(error: &HttpError, is_head: bool, last: bool) -> Vec<u8> {
         .body
         .as_deref()
         .unwrap_or("answered by crossbridge faults\n");
-    let mut text = format!("HTTP/1.1 {} {}\r\n", error.status, super::reason(error.status));
+    let mut text = format!("HTTP/1.1 {} {}\r\n", error.status, reason(error.status));
     if let Some(seconds) = error.retry_after {
         let _ = write!(text, "Retry-After: {seconds}\r\n");
     }

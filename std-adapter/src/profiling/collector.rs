@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   record ──▶ memory ── at most 100 ms ──▶ spool ── guard ──▶ store
-//!   record_durable ────── group commit ───▶   │                  │ refused for itself
+//!   record_durable, keep ─ group commit ──▶   │                  │ refused for itself
 //!   flush, shutdown ──────────────────────▶   │                  ▼
 //!                                             └──────────── dead letters
 //! ```
@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | [`record`](Collector::record) | the event is in memory, and on disk [`at_risk`](CollectorSettings::at_risk) later (100 ms) if the disk keeps up | nothing until then |
 //! | [`record_durable`](Collector::record_durable) | the event is in the spool | a crash of the process, of the machine, a loss of power |
+//! | [`keep`](Collector::keep) | all of the events are in the spool, or none of them is anywhere | the same |
 //! | [`flush`](Collector::flush) | everything recorded before is in the spool, and in the store if that was quick enough; it says which | the same |
 //! | [`shutdown`](Collector::shutdown) | the same, and nothing is recorded any more | the same |
 //!
@@ -72,6 +73,7 @@ use crate::logging::Category;
 
 mod account;
 mod desk;
+mod groups;
 mod queue;
 mod scribe;
 mod shared;
@@ -194,6 +196,35 @@ impl Collector {
         self.sync(deadline)
     }
 
+    /// Takes events for somebody who is told at once what became of them, and returns when they are
+    /// on disk: all of them, or none is anywhere. They do not pass through memory, so a full spool
+    /// refuses them and keeps nothing of them back. What other threads want kept at the same time
+    /// shares the sync. It waits for the local disk alone, however long that takes.
+    ///
+    /// # Errors
+    ///
+    /// [`NotKept`]: none of them is kept.
+    pub fn keep(&self, mut events: Vec<Event>) -> Result<Kept, NotKept> {
+        let given = events.len();
+        if self.settings.durability == Durability::Memory {
+            return Err(NotKept::NoSpool);
+        }
+        let sampling = &self.settings.sampling;
+        events.retain(|event| sampling.takes(&event.run_id, &event.test_id));
+        let kept = events.len();
+        if kept > 0 {
+            self.shared
+                .groups
+                .keep(&self.shared, events)
+                .map_err(|error| error.map_or(NotKept::Closed, NotKept::Spool))?;
+        }
+        let count = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        Ok(Kept {
+            events: count(kept),
+            sampled_out: count(given - kept),
+        })
+    }
+
     /// Waits until everything that was recorded before is in the spool, and then until the store has
     /// it, for `deadline` in all; says what is where. A store that is known to be down is not waited
     /// for.
@@ -229,6 +260,7 @@ impl Collector {
 
     fn close(&mut self, deadline: Duration) -> Ended {
         self.shared.queue.close();
+        self.shared.groups.close();
         self.shared.close();
         if let Some(scribe) = self.scribe.take() {
             // Local work, bounded by how long a lock of the spool is waited for.
@@ -302,6 +334,54 @@ impl fmt::Display for NotDurable {
 }
 
 impl std::error::Error for NotDurable {}
+
+/// What [`keep`](Collector::keep) has kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Events that are on disk now.
+    pub events: u64,
+    /// Events whose test is not one of those that are recorded.
+    pub sampled_out: u64,
+}
+
+/// Why [`keep`](Collector::keep) has kept nothing.
+#[derive(Debug)]
+pub enum NotKept {
+    /// The spool is full, or cannot be used.
+    Spool(SpoolError),
+    /// The collector was set up without a spool ([`Durability::Memory`]).
+    NoSpool,
+    /// The collector was shut down.
+    Closed,
+}
+
+impl NotKept {
+    /// Whether there was no room: the same may be kept later.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Spool(SpoolError::NoRoom { .. }))
+    }
+}
+
+impl fmt::Display for NotKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // The same sentence: it begins with the spool.
+            Self::Spool(error) => write!(f, "{error}"),
+            Self::NoSpool => f.write_str("the collector has no spool"),
+            Self::Closed => f.write_str("the collector was shut down"),
+        }
+    }
+}
+
+impl std::error::Error for NotKept {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Spool(error) => error.source(),
+            Self::NoSpool | Self::Closed => None,
+        }
+    }
+}
 
 /// What a flush found.
 #[derive(Clone, Debug)]

@@ -53,6 +53,7 @@ use super::event::Event;
 use super::ingest::{Keep, KeepError};
 use super::settings::Limits;
 use super::store::StoreError;
+pub(super) use super::store::chain;
 use super::store::sqlite::explain;
 use crate::clock::wall_clock;
 
@@ -72,7 +73,6 @@ pub use aside::ShipLock;
 pub use counts::SpoolCounts;
 pub use dead::{DeadLetter, Which};
 pub use error::SpoolError;
-pub(super) use error::chain;
 pub use place::SpoolPlace;
 pub(super) use ship::{Sent, send};
 pub use ship::{ShipCause, ShipError, Shipped, drain};

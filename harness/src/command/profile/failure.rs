@@ -445,7 +445,7 @@ fn repair(target: &Target, error: &CallError<StoreError>) -> String {
             format!("see that {place} is up and can be reached from here")
         }
         Trouble::NoDatabase => {
-            let make = match outcome.store.url() {
+            let make = match target.url() {
                 StoreUrl::Influx(_) => "CREATE DATABASE in `influx`",
                 StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) | StoreUrl::Jsonl(_) => "`createdb`",
             };
@@ -459,7 +459,7 @@ fn repair(target: &Target, error: &CallError<StoreError>) -> String {
         Trouble::Busy(_) => "wait until the server has less to do".to_owned(),
         Trouble::NotKept { .. } => "see whether the server keeps what it acknowledges".to_owned(),
         Trouble::NoQueries => "name a store that can be asked".to_owned(),
-        Trouble::Unreadable(_) if matches!(outcome.store.url(), StoreUrl::Jsonl(_)) => {
+        Trouble::Unreadable(_) if matches!(target.url(), StoreUrl::Jsonl(_)) => {
             "mend or remove that line, or name another directory with --store".to_owned()
         }
         Trouble::Backend(_) if !file => "see what the server says".to_owned(),

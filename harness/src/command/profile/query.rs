@@ -73,13 +73,18 @@ fn unusable(error: &StoreError) -> Failure {
             "name the store that events were stored in with --store, or store some: crossbridge profile ingest"
         }
         Trouble::IsDirectory | Trouble::NotADatabase | Trouble::NoDirectory => "name the file of a store",
-        Trouble::Locked => "end the program that holds the lock, or wait longer (--timeout)",
+        Trouble::Locked | Trouble::Busy(_) => {
+            "end the program that holds the lock, or wait longer (--timeout)"
+        }
         Trouble::NotBuilt(_) => "build it with that feature, or name another store",
         Trouble::Backend(_)
         | Trouble::ReadOnly
         | Trouble::Damaged
         | Trouble::Full
         | Trouble::Newer { .. }
+        | Trouble::Io(_)
+        | Trouble::NotKept { .. }
+        | Trouble::NoQueries
         | Trouble::Scripted => "see that it can be read from here, by this user",
     };
     let text = format!("the store could not be asked: {}", chain(error));

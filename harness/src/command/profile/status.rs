@@ -3,13 +3,19 @@
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
-use crossbridge_std::profiling::{EventStore, SpoolCounts};
+use crossbridge_core::Clock;
+use crossbridge_core::health::MonitorConfig;
+use crossbridge_std::clock::SystemClock;
+use crossbridge_std::profiling::watch::Prober;
+use crossbridge_std::profiling::{SpoolCounts, SpoolPlace};
 use serde_json::{Value, json};
 
 use super::Place;
 use super::failure;
 use super::outcome::chain;
+use super::target::Target;
 use super::text::{count, thousands};
 use crate::cli::StoreArgs;
 use crate::command::print;
@@ -28,66 +34,69 @@ pub(crate) fn run(
         Err(error) => Err(error),
     };
     let counts = counts.map_err(|error| failure::spool(&error))?;
-    let health = Health::of(&place)?;
+    let seen = Seen::of(&place)?;
     let page = if json {
-        format!("{}\n", object(&place, &counts, &health))
+        format!("{}\n", object(&place.target, &place.spool, &counts, &seen))
     } else {
-        text(&place, &counts, &health)
+        text(&place, &counts, &seen)
     };
     print(output, &page)
 }
 
-/// Whether the store works.
-enum Health {
-    /// It answers, and has so many events.
-    Healthy(u64),
-    /// It is a file that nothing has been written to yet.
-    Absent,
-    /// It does not answer.
-    Unusable(String),
+/// How the store is.
+pub(super) struct Seen {
+    /// Events in it, where it says so.
+    pub(super) stored: Option<u64>,
+    /// What programs may rely on: `healthy`, `degraded`, `unusable`, `absent` or `unknown`.
+    pub(super) health: &'static str,
+    /// Why it is not healthy.
+    pub(super) reason: Option<String>,
 }
 
-impl Health {
-    /// Asks once: whoever looks wants to know how it is now.
+impl Seen {
+    /// Asks once: whoever looks wants to know how it is now. A store that hangs is given up.
     fn of(place: &Place) -> Result<Self, Failure> {
         if !place.target.exists() {
-            return Ok(Self::Absent);
+            return Ok(Self {
+                stored: Some(0),
+                health: "absent",
+                reason: None,
+            });
         }
-        let timeout = place.path()?.guard.attempt_timeout;
-        let asked = place.target.open(timeout).and_then(|mut store| store.count());
-        Ok(match asked {
-            Ok(events) => Self::Healthy(events),
-            Err(error) => Self::Unusable(chain(&error)),
+        let guard = place.path()?.guard;
+        let timeout = guard
+            .attempt_timeout
+            .unwrap_or(guard.health.unwrap_or(MonitorConfig::DEFAULT).timeout);
+        let target = place.target.clone();
+        let prober = Prober::start(timeout, move |timeout| target.open(timeout))
+            .map_err(|error| Failure::dependency(format!("no thread: {error}"), "see ulimit -u"))?;
+        // First: what cannot be written can often still be counted.
+        let stored = prober.count(timeout + GRACE);
+        let clock = SystemClock::new();
+        let began = clock.now();
+        let checked = prober.check(timeout + GRACE);
+        let took = clock.now().saturating_duration_since(began);
+        let (health, reason) = match (&checked, &stored) {
+            (Err(error), _) => ("unusable", Some(chain(error))),
+            (Ok(()), Err(error)) => ("degraded", Some(chain(error))),
+            (Ok(()), Ok(_)) if took > timeout / 2 => {
+                ("degraded", Some(format!("slow: the answer took {took:?}")))
+            }
+            (Ok(()), Ok(_)) => ("healthy", None),
+        };
+        Ok(Self {
+            stored: stored.ok(),
+            health,
+            reason,
         })
-    }
-
-    const fn word(&self) -> &'static str {
-        match self {
-            Self::Healthy(_) => "healthy",
-            Self::Absent => "absent",
-            Self::Unusable(_) => "unusable",
-        }
-    }
-
-    /// Events in the store, where it can be asked.
-    const fn stored(&self) -> Option<u64> {
-        match self {
-            Self::Healthy(events) => Some(*events),
-            Self::Absent => Some(0),
-            Self::Unusable(_) => None,
-        }
     }
 }
 
-fn object(place: &Place, counts: &SpoolCounts, health: &Health) -> Value {
-    let reason = match health {
-        Health::Unusable(reason) => Some(reason),
-        Health::Healthy(_) | Health::Absent => None,
-    };
-    let damaged = place.spool.damaged();
+pub(super) fn object(target: &Target, spool: &SpoolPlace, counts: &SpoolCounts, seen: &Seen) -> Value {
+    let damaged = spool.damaged();
     json!({
         "schema": 1,
-        "stored": health.stored(),
+        "stored": seen.stored,
         "spooled": counts.spooled,
         // What other processes hold in memory is known to them alone.
         "in_memory": 0,
@@ -95,12 +104,12 @@ fn object(place: &Place, counts: &SpoolCounts, health: &Health) -> Value {
         "lost": counts.lost,
         "oldest_spooled_seconds": counts.oldest.map(|age| age.as_secs_f64()),
         "store": {
-            "url_without_secret": place.target.shown(),
-            "health": health.word(),
-            "reason": reason,
+            "url_without_secret": target.shown(),
+            "health": seen.health,
+            "reason": seen.reason,
         },
         "spool": {
-            "path": place.spool.path().display().to_string(),
+            "path": spool.path().display().to_string(),
             "bytes": counts.bytes,
             "accepted": counts.accepted,
             "shipped": counts.stored,
@@ -110,15 +119,18 @@ fn object(place: &Place, counts: &SpoolCounts, health: &Health) -> Value {
     })
 }
 
-fn text(place: &Place, counts: &SpoolCounts, health: &Health) -> String {
+fn text(place: &Place, counts: &SpoolCounts, seen: &Seen) -> String {
     let mut page = String::new();
     // Writing to a `String` does not fail.
-    let _ = writeln!(page, "{}  {}", place.target.shown(), health.word());
-    let _ = match health {
-        Health::Healthy(events) => writeln!(page, "  {} stored", count(*events, "event")),
-        Health::Absent => writeln!(page, "  nothing stored yet"),
-        Health::Unusable(reason) => writeln!(page, "  {reason}"),
+    let _ = writeln!(page, "{}  {}", place.target.shown(), seen.health);
+    let _ = match seen.stored {
+        Some(0) if seen.health == "absent" => writeln!(page, "  nothing stored yet"),
+        Some(events) => writeln!(page, "  {} stored", count(events, "event")),
+        None => Ok(()),
     };
+    if let Some(reason) = &seen.reason {
+        let _ = writeln!(page, "  {reason}");
+    }
     let _ = write!(page, "  {} in the spool", thousands(counts.spooled));
     if let Some(age) = counts.oldest {
         let _ = write!(page, ", the oldest for {} s", age.as_secs());
@@ -147,3 +159,6 @@ fn text(place: &Place, counts: &SpoolCounts, health: &Health) -> String {
     }
     page
 }
+
+/// A store that keeps to its timeout says itself what is wrong; one that does not is given up so much later.
+const GRACE: Duration = Duration::from_millis(500);

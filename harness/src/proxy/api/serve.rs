@@ -11,8 +11,7 @@ use crossbridge_std::logging::Category;
 use crossbridge_std::sleeper::ThreadSleeper;
 
 use super::{Answer, Refusal, Registry};
-use crate::proxy::http1::{Head, Part, Requests};
-use crate::proxy::reason;
+use crate::http1::{Head, Part, Requests, reason};
 
 /// How long a client may be silent, as toxiproxy's.
 const SILENCE: Duration = Duration::from_secs(60);

@@ -13,6 +13,8 @@ pub(super) struct Desk {
     /// The same, in the hands of the shipper: only without a spool.
     pub(super) in_flight: u64,
     pub(super) handed_over: u64,
+    /// Brought straight to the spool, in groups.
+    pub(super) kept: u64,
     /// Without a spool: what the store has, and what it refuses.
     pub(super) stored: u64,
     pub(super) dead: u64,
@@ -27,6 +29,7 @@ impl Desk {
             in_hand: Vec::new(),
             in_flight: 0,
             handed_over: 0,
+            kept: 0,
             stored: 0,
             dead: 0,
             failing: false,

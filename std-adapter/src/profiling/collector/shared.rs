@@ -8,6 +8,7 @@ use crossbridge_core::{Clock, Instant};
 use super::NotDurable;
 use super::account::Account;
 use super::desk::Desk;
+use super::groups::Groups;
 use super::queue::Queue;
 use crate::clock::SystemClock;
 use crate::profiling::event::Event;
@@ -15,6 +16,7 @@ use crate::profiling::spool::Spool;
 
 pub(super) struct Shared {
     pub(super) queue: Queue,
+    pub(super) groups: Groups,
     desk: Mutex<Desk>,
     signals: Mutex<Signals>,
     /// Something has changed in the signals.
@@ -48,6 +50,7 @@ impl Shared {
     pub(super) fn new(queue: Queue, desk: Desk) -> Self {
         Self {
             queue,
+            groups: Groups::default(),
             desk: Mutex::new(desk),
             signals: Mutex::default(),
             changed: Condvar::new(),
@@ -154,8 +157,8 @@ impl Shared {
             accepted: in_memory + tally.dropped,
             in_memory,
             lost: tally.dropped,
-            recorded: tally.recorded,
-            handed_over: desk.handed_over,
+            recorded: tally.recorded + desk.kept,
+            handed_over: desk.handed_over + desk.kept,
             dropped: tally.dropped,
             stored: desk.stored,
             dead_lettered: desk.dead,
@@ -172,8 +175,8 @@ impl Shared {
             }
             // A spool that cannot be read still has what it was given.
             Some(Err(_)) => {
-                account.accepted += desk.handed_over;
-                account.spooled = desk.handed_over;
+                account.accepted += desk.handed_over + desk.kept;
+                account.spooled = desk.handed_over + desk.kept;
             }
             None => account.accepted += desk.handed_over,
         }

@@ -321,3 +321,72 @@ fn a_store_that_cannot_be_opened_is_one_that_is_down() {
     let ended = collector.shutdown(LONG);
     assert_eq!(balanced(ended.account).spooled, 1);
 }
+
+/// `count` events of a group that no other has.
+fn group(name: &str, count: usize) -> Vec<Event> {
+    (0..count)
+        .map(|number| Event::new(format!("{name}-{number}"), "run", "test", EventType::TestEnd))
+        .collect()
+}
+
+#[test]
+fn a_group_is_kept_as_a_whole_or_not_at_all() {
+    for overflow in [Overflow::Refuse, Overflow::DropNewest] {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            events: 5,
+            overflow,
+            ..Limits::DEFAULT
+        };
+        let shop = Shop::down();
+        let store = shop.clone();
+        let collector = Collector::start(
+            CollectorSettings::DEFAULT,
+            SpoolPlace::new(directory.path(), "events", limits),
+            GuardConfig::DEFAULT,
+            move |_| Ok(store.clone()),
+        )
+        .unwrap();
+        assert_eq!(collector.keep(group("a", 3)).unwrap().events, 3);
+        assert!(collector.keep(group("b", 3)).unwrap_err().is_full());
+        assert_eq!(collector.keep(group("c", 2)).unwrap().events, 2);
+        let account = collector.account();
+        assert!(account.balance(), "{account:?}");
+        assert_eq!((account.spooled, account.in_memory, account.lost), (5, 0, 0));
+        assert_eq!((account.recorded, account.handed_over), (5, 5));
+        let _ = collector.shutdown(Duration::ZERO);
+    }
+}
+
+#[test]
+fn groups_of_many_threads_share_commits_and_are_all_kept() {
+    const THREADS: usize = 8;
+    const GROUPS: usize = 20;
+    let directory = tempfile::tempdir().unwrap();
+    let shop = Shop::default();
+    let store = shop.clone();
+    let collector = Collector::start(
+        CollectorSettings::DEFAULT,
+        SpoolPlace::new(directory.path(), "events", Limits::DEFAULT),
+        GuardConfig::DEFAULT,
+        move |_| Ok(store.clone()),
+    )
+    .unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let collector = &collector;
+            scope.spawn(move || {
+                for number in 0..GROUPS {
+                    let kept = collector.keep(group(&format!("{thread}-{number}"), 3)).unwrap();
+                    assert_eq!(kept.events, 3);
+                }
+            });
+        }
+    });
+    let ended = collector.shutdown(Duration::from_secs(60));
+    assert!(ended.account.balance(), "{ended:?}");
+    assert_eq!(ended.account.stored, 3 * 8 * 20);
+    let mut ids = shop.ids();
+    ids.dedup();
+    assert_eq!(ids.len(), 3 * THREADS * GROUPS);
+}

@@ -275,7 +275,7 @@ fn explain(error: serde_json::Error) -> Problem {
 }
 
 /// The message of an error of `serde_json` without the place, which counts from where it began.
-pub(super) fn without_place(error: &serde_json::Error) -> String {
+pub(in crate::profiling) fn without_place(error: &serde_json::Error) -> String {
     let mut text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     if let Some(length) = text.strip_suffix(&place).map(str::len) {

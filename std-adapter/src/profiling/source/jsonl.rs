@@ -26,7 +26,7 @@ use super::{Item, Options, Problem, Rejected, SourceError, Summary, Warning};
 use crate::profiling::event::{Event, UNKNOWN_FRAMEWORK};
 use crate::profiling::identity::{self, Fingerprint};
 
-mod line;
+pub(in crate::profiling) mod line;
 
 use line::Line;
 

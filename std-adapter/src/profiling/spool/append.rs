@@ -20,12 +20,37 @@ impl Spool {
     /// [`SpoolError`], and none of them is kept: there is no room, the disk is full, another process
     /// held the lock for 5 s, the file cannot be written.
     pub fn append(&mut self, events: &[Event]) -> Result<u64, SpoolError> {
+        self.append_within(events, self.limits)
+    }
+
+    /// Keeps the events, for somebody who is told: where there is no room for all of them, they are
+    /// refused also under [`Overflow::DropNewest`], which would drop them behind his back. Under
+    /// [`Overflow::DropOldest`] they push out others.
+    ///
+    /// # Errors
+    ///
+    /// As from [`append`](Self::append).
+    pub fn append_or_refuse(&mut self, events: &[Event]) -> Result<u64, SpoolError> {
+        let overflow = match self.limits.overflow {
+            Overflow::DropOldest if batch_fits(events, &self.limits) => Overflow::DropOldest,
+            Overflow::Refuse | Overflow::DropNewest | Overflow::DropOldest => Overflow::Refuse,
+        };
+        self.append_within(
+            events,
+            Limits {
+                overflow,
+                ..self.limits
+            },
+        )
+    }
+
+    fn append_within(&mut self, events: &[Event], limits: Limits) -> Result<u64, SpoolError> {
         if events.is_empty() {
             return Ok(0);
         }
         let now = now_millis();
-        let lost = self.write("append to", |transaction, limits| {
-            append(transaction, limits, events, now)
+        let lost = self.write("append to", |transaction, _| {
+            append(transaction, &limits, events, now)
         })?;
         if lost > 0 {
             log::error!(
@@ -37,6 +62,11 @@ impl Spool {
         }
         Ok(lost)
     }
+}
+
+/// Whether an empty spool would hold all of them.
+fn batch_fits(events: &[Event], limits: &Limits) -> bool {
+    count(events) <= limits.events && events.iter().map(size).sum::<u64>() <= limits.bytes
 }
 
 fn append(transaction: &Transaction<'_>, limits: &Limits, events: &[Event], now: i64) -> Result<u64, Stop> {

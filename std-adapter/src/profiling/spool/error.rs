@@ -96,15 +96,3 @@ impl From<StoreError> for SpoolError {
         Self::File(error)
     }
 }
-
-/// An error and what is behind it, in one line.
-pub(in crate::profiling) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
-}

@@ -6,8 +6,7 @@ use std::ops::{AddAssign, ControlFlow};
 use crossbridge_core::{CallError, Clock, Fault, FaultKind, Guard, Observer, Sleeper};
 use rand_core::Rng;
 
-use super::error::chain;
-use super::{Dead, Spool, SpoolError};
+use super::{Dead, Spool, SpoolError, chain};
 use crate::profiling::deliver::{Line, Part, Patience};
 use crate::profiling::event::Event;
 use crate::profiling::store::{EventStore, StoreError};

@@ -126,6 +126,7 @@ impl StoreUrl {
         }
     }
 
+    #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "influxdb")))]
     pub(super) fn not_built(&self) -> StoreError {
         StoreError {
             doing: "open",

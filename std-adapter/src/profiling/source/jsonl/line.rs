@@ -11,20 +11,20 @@ use crate::profiling::source::json::without_place;
 
 /// The fields of a line that is an event.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) event_id: Option<String>,
-    pub(super) run_id: Option<String>,
-    pub(super) test_id: String,
-    pub(super) event_type: EventType,
-    pub(super) framework: Option<String>,
-    pub(super) step_name: Option<String>,
-    pub(super) start_time: Option<Seconds>,
-    pub(super) end_time: Option<Seconds>,
-    pub(super) duration_ms: Option<Millis>,
-    pub(super) created_at: Option<Timestamp>,
-    pub(super) metadata: Map<String, Value>,
+pub(in crate::profiling) struct Line {
+    pub(in crate::profiling) event_id: Option<String>,
+    pub(in crate::profiling) run_id: Option<String>,
+    pub(in crate::profiling) test_id: String,
+    pub(in crate::profiling) event_type: EventType,
+    pub(in crate::profiling) framework: Option<String>,
+    pub(in crate::profiling) step_name: Option<String>,
+    pub(in crate::profiling) start_time: Option<Seconds>,
+    pub(in crate::profiling) end_time: Option<Seconds>,
+    pub(in crate::profiling) duration_ms: Option<Millis>,
+    pub(in crate::profiling) created_at: Option<Timestamp>,
+    pub(in crate::profiling) metadata: Map<String, Value>,
     /// Names of fields that the model does not have.
-    pub(super) unknown: Vec<String>,
+    pub(in crate::profiling) unknown: Vec<String>,
 }
 
 /// Why a line is not an event.
@@ -49,7 +49,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Line, BadLine> {
         at_end: error.error_len().is_none(),
     })?;
     let mut json = serde_json::Deserializer::from_str(text);
-    EventLine
+    EventLine { test_in_data: false }
         .deserialize(&mut json)
         .and_then(|line| json.end().map(|()| line))
         .map_err(|error| BadLine {
@@ -60,7 +60,10 @@ pub(super) fn parse(text: &[u8]) -> Result<Line, BadLine> {
 }
 
 /// Deserializes field by field, so that an error has the place of its field.
-struct EventLine;
+pub(in crate::profiling) struct EventLine {
+    /// Whether the field `data` may name the test: `test_id` is empty then.
+    pub(in crate::profiling) test_in_data: bool,
+}
 
 impl<'de> DeserializeSeed<'de> for EventLine {
     type Value = Line;
@@ -82,6 +85,9 @@ impl<'de> Visitor<'de> for EventLine {
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value::<Value>()?;
             fields.take(name, value).map_err(A::Error::custom)?;
+        }
+        if self.test_in_data && fields.unknown.contains_key("data") {
+            fields.test_id.value.get_or_insert_default();
         }
         fields.finish().map_err(A::Error::custom)
     }

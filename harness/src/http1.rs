@@ -10,7 +10,7 @@
 
 /// A reader of one stream of requests.
 #[derive(Debug, Default)]
-pub(super) struct Requests {
+pub(crate) struct Requests {
     state: State,
     /// The part of a head, or of a chunk's line, that has come.
     partial: Vec<u8>,
@@ -32,7 +32,7 @@ enum State {
 
 /// What the next bytes are.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// More of a head that is not complete.
     Partial,
     /// The end of a head.
@@ -49,14 +49,20 @@ pub(super) enum Part {
 
 /// The head of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) method: String,
-    pub(super) target: String,
-    pub(super) user_agent: String,
+pub(crate) struct Head {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) user_agent: String,
+    /// What tells a repeated request from a new one; empty where there is none.
+    pub(crate) idempotency_key: String,
+    /// How the body is packed; empty where it is not.
+    pub(crate) content_encoding: String,
+    /// How long the body is, where that is said before it comes.
+    pub(crate) length: Option<u64>,
     /// The client waits for `100 Continue` before it sends the body.
-    pub(super) expects_continue: bool,
+    pub(crate) expects_continue: bool,
     /// The connection ends with this request.
-    pub(super) last: bool,
+    pub(crate) last: bool,
 }
 
 /// The longest head.
@@ -66,13 +72,13 @@ const LONGEST_LINE: usize = 8 << 10;
 
 impl Requests {
     /// Whether the next byte begins a request.
-    pub(super) fn at_start(&self) -> bool {
+    pub(crate) fn at_start(&self) -> bool {
         self.state == State::Head && self.partial.is_empty()
     }
 
     /// What the first so many of `bytes` are; call it again with the others. `bytes` must hold at
     /// least one, unless a head or a body has just been completed.
-    pub(super) fn next(&mut self, bytes: &[u8]) -> (usize, Part) {
+    pub(crate) fn next(&mut self, bytes: &[u8]) -> (usize, Part) {
         match self.state {
             State::Head => self.head(bytes),
             State::Body(0) => self.end(),
@@ -97,7 +103,7 @@ impl Requests {
     }
 
     /// Whether [`next`](Self::next) has something to say without another byte.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         matches!(self.state, State::Body(0) | State::End)
     }
 
@@ -170,6 +176,32 @@ impl Requests {
     }
 }
 
+/// The phrase of a status (RFC 9110, section 15), where it has a common one.
+pub(crate) const fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "",
+    }
+}
+
 /// How many of `bytes` belong to `left`, and what is left of it then.
 fn take(left: u64, bytes: &[u8]) -> (usize, u64) {
     let used = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
@@ -193,6 +225,9 @@ fn understand(request: &httparse::Request<'_, '_>) -> Option<(Head, State)> {
     let mut head = Head {
         target: request.path.unwrap_or_default().to_owned(),
         user_agent: String::new(),
+        idempotency_key: String::new(),
+        content_encoding: String::new(),
+        length: None,
         expects_continue: false,
         last: request.version == Some(0),
         method,
@@ -219,9 +254,16 @@ fn understand(request: &httparse::Request<'_, '_>) -> Option<(Head, State)> {
             head.expects_continue = value.eq_ignore_ascii_case("100-continue");
         } else if is("user-agent") {
             value.clone_into(&mut head.user_agent);
+        } else if is("idempotency-key") {
+            value.clone_into(&mut head.idempotency_key);
+        } else if is("content-encoding") && !value.eq_ignore_ascii_case("identity") {
+            value.clone_into(&mut head.content_encoding);
         } else if is("upgrade") {
             return None;
         }
+    }
+    if let State::Body(length) = body {
+        head.length = Some(length);
     }
     (head.method != "CONNECT").then_some((head, body))
 }

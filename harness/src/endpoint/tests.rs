@@ -1,0 +1,266 @@
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use crossbridge_core::{FaultKind, GuardConfig};
+use crossbridge_std::config::{Config, Document};
+use crossbridge_std::profiling::store::Trouble;
+use crossbridge_std::profiling::{CollectorSettings, Limits, MemoryStore, SpoolPlace, StoreError};
+
+use super::*;
+
+struct Silent;
+
+impl Reporter for Silent {
+    fn health(&self) -> Value {
+        json!({ "status": "ok" })
+    }
+
+    fn status(&self) -> Value {
+        json!({ "schema": 1 })
+    }
+}
+
+/// An endpoint whose store is down, so that what it has accepted is in the spool and can be counted.
+fn with(
+    limits: Limits,
+    config: &str,
+    settings: Settings,
+    test: impl FnOnce(SocketAddr, &Collector, &Server<'_>),
+) {
+    let directory = tempfile::tempdir().unwrap();
+    let collector = Collector::start(
+        CollectorSettings::DEFAULT,
+        SpoolPlace::new(directory.path(), "events", limits),
+        GuardConfig::DEFAULT,
+        |_| -> Result<MemoryStore, StoreError> {
+            Err(StoreError {
+                doing: "open",
+                place: None,
+                kind: FaultKind::NotSent,
+                trouble: Trouble::Scripted,
+            })
+        },
+    )
+    .unwrap();
+    let config = Document::parse("test.yml", config).unwrap();
+    let config = Config::from_document(&config, &|_| None).unwrap();
+    let limits = SourceLimits::new(config.limits().clone(), 7).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::new(Endpoint::new(&collector, limits, &Silent), listener, settings).unwrap();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| server.run());
+        // A test that fails must not leave the server running: the scope would wait for it.
+        let tested = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            test(address, &collector, &server)
+        }));
+        server.stop();
+        running.join().unwrap().unwrap();
+        if let Err(panic) = tested {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    drop(server);
+    assert!(collector.account().balance());
+    let _ = collector.shutdown(Duration::ZERO);
+}
+
+fn plain(test: impl FnOnce(SocketAddr, &Collector, &Server<'_>)) {
+    with(Limits::DEFAULT, "{}", Settings::DEFAULT, test);
+}
+
+/// Everything that is answered until the connection ends.
+fn all_of(mut stream: &TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+fn ask(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    all_of(&stream)
+}
+
+fn post(address: SocketAddr, path: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    ask(
+        address,
+        &format!(
+            "POST {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        ),
+    )
+}
+
+fn event(run: &str) -> String {
+    format!(r#"{{"run_id":"{run}","test_id":"t","event_type":"test_end"}}"#)
+}
+
+#[test]
+fn answers() {
+    plain(|address, collector, _| {
+        let good = event("r");
+        let batch = format!("[{good},{good}]");
+        let bad = format!("[{good},\n {{\"run_id\":\"r\"}}]");
+        let mut page = String::new();
+        for answer in [
+            post(address, "/events", "", &good),
+            post(address, "/events/batch?from=hook", "", &batch),
+            post(address, "/events", "", "nonsense"),
+            post(address, "/events/batch", "", &bad),
+            post(address, "/events", "Content-Encoding: gzip\r\n", &good),
+            post(address, "/nowhere", "", &good),
+            post(address, "/health", "", ""),
+            ask(address, "GET /events HTTP/1.1\r\nConnection: close\r\n\r\n"),
+            ask(address, "GET /health HTTP/1.0\r\n\r\n"),
+            ask(address, "GET /status HTTP/1.0\r\n\r\n"),
+            ask(address, "\u{1}\u{2} hello\r\n\r\n"),
+            ask(
+                address,
+                "POST /events HTTP/1.1\r\nContent-Length: 9000000\r\n\r\n",
+            ),
+        ] {
+            page += &answer.replace("\r\n", "\n");
+            page += "---\n";
+        }
+        insta::assert_snapshot!(page);
+        assert_eq!(collector.account().accepted, 3);
+    });
+}
+
+#[test]
+fn a_connection_is_used_again_and_chunks_are_understood() {
+    plain(|address, collector, _| {
+        let good = event("r");
+        let length = good.len();
+        let requests = format!(
+            "POST /events HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{good}\
+             POST /events HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
+             {length:x}\r\n{good}\r\n0\r\n\r\n"
+        );
+        let answers = ask(address, &requests);
+        assert_eq!(answers.matches("HTTP/1.1 202 Accepted").count(), 2, "{answers}");
+        assert_eq!(collector.account().accepted, 2);
+    });
+}
+
+#[test]
+fn a_full_spool_is_429_and_keeps_nothing_back() {
+    let limits = Limits {
+        events: 3,
+        ..Limits::DEFAULT
+    };
+    with(limits, "{}", Settings::DEFAULT, |address, collector, _| {
+        let batch = format!("[{0},{0}]", event("r"));
+        assert!(post(address, "/events/batch", "", &batch).starts_with("HTTP/1.1 202"));
+        let refused = post(address, "/events/batch", "", &batch);
+        assert!(
+            refused.starts_with("HTTP/1.1 429 Too Many Requests\r\n"),
+            "{refused}"
+        );
+        assert!(refused.contains("\r\nRetry-After: 5\r\n"), "{refused}");
+        assert!(post(address, "/events", "", &event("r")).starts_with("HTTP/1.1 202"));
+        let account = collector.account();
+        assert_eq!((account.spooled, account.in_memory, account.lost), (3, 0, 0));
+    });
+}
+
+#[test]
+fn a_run_over_its_limit_is_429_and_others_are_not() {
+    let config = "runtime: { rate_limiting: {
+        defaults: { profiling_events: { capacity: 2, window_seconds: 3600 } },
+        overrides: { 'run:large': { profiling_events: { capacity: 5 } } } } }";
+    with(
+        Limits::DEFAULT,
+        config,
+        Settings::DEFAULT,
+        |address, collector, _| {
+            let [small, large, other] = ["small", "large", "other"].map(event);
+            let send = |events: &[&String]| {
+                let body = events
+                    .iter()
+                    .map(|event| event.as_str())
+                    .collect::<Vec<_>>()
+                    .join(",");
+                let answer = post(address, "/events/batch", "", &format!("[{body}]"));
+                answer.split(' ').nth(1).unwrap().to_owned()
+            };
+            assert_eq!(send(&[&small, &small]), "202");
+            // All or nothing, and what the other was charged comes back.
+            assert_eq!(send(&[&other, &other, &small]), "429");
+            assert_eq!(send(&[&other, &other]), "202");
+            assert_eq!(send(&[&other]), "429");
+            assert_eq!(send(&[&large, &large, &large, &large, &large]), "202");
+            let never = event("never");
+            assert_eq!(send(&[&never, &never, &never]), "413");
+            assert_eq!(collector.account().accepted, 9);
+        },
+    );
+}
+
+#[test]
+fn who_trickles_loses_the_connection_and_who_is_silent_too() {
+    let settings = Settings {
+        request: Duration::from_millis(50),
+        idle: Duration::from_millis(50),
+        ..Settings::DEFAULT
+    };
+    with(Limits::DEFAULT, "{}", settings, |address, collector, _| {
+        let mut slow = TcpStream::connect(address).unwrap();
+        slow.write_all(b"POST /events HTTP/1.1\r\nContent-Length: 50\r\n\r\n{")
+            .unwrap();
+        let silent = TcpStream::connect(address).unwrap();
+        let answer = all_of(&slow);
+        assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
+        assert_eq!(all_of(&silent), "");
+        assert_eq!(collector.account().accepted, 0);
+    });
+}
+
+#[test]
+fn connections_and_bodies_are_bounded() {
+    let settings = Settings {
+        connections: 1,
+        bodies: 100,
+        ..Settings::DEFAULT
+    };
+    with(Limits::DEFAULT, "{}", settings, |address, _, _| {
+        let mut first = TcpStream::connect(address).unwrap();
+        first.write_all(b"GET /health HTTP/1.1\r\n\r\n").unwrap();
+        let mut answered = [0; 12];
+        first.read_exact(&mut answered).unwrap();
+        let second = TcpStream::connect(address).unwrap();
+        let answer = all_of(&second);
+        assert!(
+            answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"),
+            "{answer}"
+        );
+        let body = " ".repeat(101);
+        let request = format!("POST /events HTTP/1.1\r\nContent-Length: 101\r\n\r\n{body}");
+        first.write_all(request.as_bytes()).unwrap();
+        let answer = all_of(&first);
+        assert!(answer.contains("too many bytes at once"), "{answer}");
+    });
+}
+
+#[test]
+fn a_request_that_has_come_is_answered_at_the_end() {
+    plain(|address, collector, server| {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"GET /health HTTP/1.1\r\n\r\n").unwrap();
+        let mut answered = [0; 12];
+        client.read_exact(&mut answered).unwrap();
+        let good = event("r");
+        let request = format!(
+            "POST /events HTTP/1.1\r\nContent-Length: {}\r\n\r\n{good}",
+            good.len()
+        );
+        client.write_all(request.as_bytes()).unwrap();
+        server.stop();
+        let answer = all_of(&client);
+        // Answered, and durable; or not read, and nowhere.
+        let accepted = u64::from(answer.contains("202 Accepted"));
+        assert_eq!(collector.account().accepted, accepted);
+    });
+}

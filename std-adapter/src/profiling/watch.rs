@@ -1,0 +1,298 @@
+//! How a store is: asked by a schedule, and told by what real writes find.
+//!
+//! ```text
+//!   scheduler ── due ──▶ prober ── EventStore::check ──▶ the store
+//!       │ ◀── answer, or none in time ──┘
+//!       ▼
+//!    Monitor ◀── every write of a Witnessed store
+//!       └──▶ Report: health, since when, the last reason
+//! ```
+//!
+//! # Rules
+//! - The [`Monitor`] of the core decides what results mean and when the next probe is due: at once,
+//!   then every [`interval`](MonitorConfig::interval), see [`health`](crossbridge_core::health).
+//! - A probe is given up after [`timeout`](MonitorConfig::timeout), also where the store hangs and
+//!   keeps its thread. While it does, each further probe fails at once and starts no other thread: a
+//!   store that never answers costs one thread.
+//! - A probe that took more than half of the timeout was slow: the store is degraded.
+//! - A write that the store refuses for the sake of its events says nothing about the store.
+//! - Health decides nothing here. Whether writes are made is for their guard to say, so a probe that
+//!   cannot see what a write can does not keep events back.
+//!
+//! ```
+//! use std::time::Duration;
+//! use crossbridge_core::health::{Health, MonitorConfig};
+//! use crossbridge_std::profiling::MemoryStore;
+//! use crossbridge_std::profiling::watch::StoreWatch;
+//!
+//! let watch = StoreWatch::start(MonitorConfig::DEFAULT, |_timeout| Ok(MemoryStore::new()))?;
+//! assert_eq!(watch.count(Duration::from_secs(10)), Some(0));
+//! while watch.report().health == Health::Unknown {
+//!     std::thread::yield_now();
+//! }
+//! assert_eq!(watch.report().health, Health::Healthy);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbridge_core::health::{Health, Monitor, MonitorConfig, ProbeResult};
+use crossbridge_core::{Clock, FaultKind, Instant};
+
+use super::event::Event;
+use super::store::{EventStore, StoreError, Written, chain};
+use crate::clock::SystemClock;
+use crate::logging::Category;
+
+mod prober;
+#[cfg(test)]
+mod tests;
+
+pub use prober::{NoAnswer, Prober};
+
+/// Watches one store. See the [module](self) for the rules. Dropped, it ends its thread.
+#[derive(Debug)]
+pub struct StoreWatch {
+    shared: Arc<Shared>,
+    /// Counts on a connection of its own: counting may take longer than a probe.
+    counter: Prober,
+}
+
+impl StoreWatch {
+    /// Starts to watch the store that `open` opens, in a thread of its own; the first probe is made
+    /// at once.
+    ///
+    /// # Errors
+    /// The configuration is refused (`InvalidInput`), or there is no thread.
+    pub fn start<S, F>(config: MonitorConfig, open: F) -> io::Result<Self>
+    where
+        S: EventStore + 'static,
+        F: FnMut(Option<Duration>) -> Result<S, StoreError> + Clone + Send + 'static,
+    {
+        let monitor = Monitor::new(config)
+            .map_err(|refused| io::Error::new(io::ErrorKind::InvalidInput, refused.to_string()))?;
+        let clock = SystemClock::new();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                monitor,
+                since: clock.now(),
+                reason: None,
+                stop: false,
+            }),
+            changed: Condvar::new(),
+            clock,
+        });
+        let counter = Prober::start(config.timeout, open.clone())?;
+        let prober = Prober::start(config.timeout, open)?;
+        let watched = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("crossbridge-health".to_owned())
+            .spawn(move || watched.run(&config, &prober))?;
+        Ok(Self { shared, counter })
+    }
+
+    /// For those who use the store.
+    #[must_use]
+    pub fn witness(&self) -> Witness {
+        Witness(Arc::clone(&self.shared))
+    }
+
+    /// How the store is.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let state = self.shared.lock();
+        let health = state.monitor.health();
+        Report {
+            health,
+            since: self.shared.clock.now().saturating_duration_since(state.since),
+            reason: state.reason.clone().filter(|_| health != Health::Healthy),
+        }
+    }
+
+    /// How many events the store has; `None` where it does not say so within `timeout`.
+    #[must_use]
+    pub fn count(&self, timeout: Duration) -> Option<u64> {
+        self.counter.count(timeout).ok()
+    }
+}
+
+impl Drop for StoreWatch {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+/// How a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What the results so far amount to.
+    pub health: Health,
+    /// How long it has been so.
+    pub since: Duration,
+    /// What the last failure was; `None` while the store is healthy.
+    pub reason: Option<String>,
+}
+
+/// Tells a watch what became of real writes.
+#[derive(Clone, Debug)]
+pub struct Witness(Arc<Shared>);
+
+impl Witness {
+    /// A store whose writes are evidence.
+    #[must_use]
+    pub const fn witnessed<S>(self, store: S) -> Witnessed<S> {
+        Witnessed { store, witness: self }
+    }
+
+    fn tell(&self, empty: bool, done: Result<(), &StoreError>) {
+        let result = match done {
+            Ok(()) => ProbeResult::Pass,
+            Err(error) => match error.kind {
+                // The events may be at fault. Whoever writes asks next whether the store takes nothing at all.
+                FaultKind::Permanent if !empty => return,
+                FaultKind::Permanent
+                | FaultKind::NotSent
+                | FaultKind::Transient
+                | FaultKind::Throttled
+                | FaultKind::Unknown
+                | FaultKind::Overloaded => ProbeResult::Fail,
+            },
+        };
+        self.0.observe(result, done.err());
+    }
+}
+
+/// A store whose writes tell a [`StoreWatch`] how it is.
+#[derive(Debug)]
+pub struct Witnessed<S> {
+    store: S,
+    witness: Witness,
+}
+
+impl<S: EventStore> EventStore for Witnessed<S> {
+    fn write(&mut self, batch: &[Event], timeout: Option<Duration>) -> Result<Written, StoreError> {
+        let done = self.store.write(batch, timeout);
+        self.witness.tell(batch.is_empty(), done.as_ref().map(|_| ()));
+        done
+    }
+
+    fn count(&mut self) -> Result<u64, StoreError> {
+        self.store.count()
+    }
+
+    fn get(&mut self, event_id: &str) -> Result<Option<Event>, StoreError> {
+        self.store.get(event_id)
+    }
+
+    fn check(&mut self, timeout: Option<Duration>) -> Result<(), StoreError> {
+        let done = self.store.check(timeout);
+        self.witness.tell(true, done.as_ref().copied());
+        done
+    }
+
+    fn name(&self) -> &str {
+        self.store.name()
+    }
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    clock: SystemClock,
+}
+
+struct State {
+    monitor: Monitor,
+    /// When the health became what it is.
+    since: Instant,
+    /// The last failure.
+    reason: Option<String>,
+    stop: bool,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn observe(&self, result: ProbeResult, error: Option<&StoreError>) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.change(now, error.map(|error| chain(error)), |monitor| {
+            monitor.observe(now, result);
+        });
+        drop(state);
+        // A failure brings the next probe nearer.
+        if error.is_some() {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Probes when it is due, until the end.
+    fn run(&self, config: &MonitorConfig, prober: &Prober) {
+        let mut rng = crate::entropy::generator();
+        let mut state = self.lock();
+        while !state.stop {
+            let now = self.clock.now();
+            state.change(now, None, |monitor| monitor.handle_timeout(now));
+            let Some(probe) = state.monitor.start_probe(now, &mut rng) else {
+                let at = [state.monitor.next_probe_at(&mut rng), state.monitor.poll_at()]
+                    .into_iter()
+                    .flatten()
+                    .min();
+                let span = at.map_or(config.interval, |at| at.saturating_duration_since(now));
+                let woken = self.changed.wait_timeout(state, span);
+                state = woken.unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            };
+            drop(state);
+            let answer = prober.check(config.timeout);
+            state = self.lock();
+            let ended = self.clock.now();
+            let slow = ended.saturating_duration_since(now) > config.timeout / 2;
+            let (result, reason) = match answer {
+                Ok(()) if slow => (ProbeResult::SlowPass, Some("slow to answer".to_owned())),
+                Ok(()) => (ProbeResult::Pass, None),
+                Err(error) => (ProbeResult::Fail, Some(chain(&error))),
+            };
+            state.change(ended, reason, |monitor| {
+                monitor.finish_probe(ended, probe, result);
+                monitor.handle_timeout(ended);
+            });
+        }
+    }
+}
+
+impl State {
+    fn change(&mut self, now: Instant, reason: Option<String>, change: impl FnOnce(&mut Monitor)) {
+        let before = self.monitor.health();
+        change(&mut self.monitor);
+        let after = self.monitor.health();
+        if reason.is_some() {
+            self.reason = reason;
+        }
+        if before == after {
+            return;
+        }
+        self.since = now;
+        let (from, to) = (before.name(), after.name());
+        let target = Category::Persistence.target();
+        match after {
+            Health::Healthy | Health::Unknown => log::info!(target: target, from, to; "the store is {to}"),
+            Health::Degraded | Health::Unhealthy => {
+                let reason = self.reason.as_deref().unwrap_or_default();
+                log::warn!(target: target, from, to, reason; "the store is {to}");
+            }
+        }
+    }
+}
