@@ -9,7 +9,7 @@ use crossbridge_std::profiling::{Event, EventStore};
 use crossbridge_std::servers::InfluxDb;
 use flate2::read::GzDecoder;
 
-use crate::{BATCH, EVENTS, Side};
+use crate::{BATCH, EVENTS, InTurns};
 
 /// Everybody, on one server.
 pub(crate) struct Points<'s> {
@@ -44,7 +44,7 @@ impl<'s> Points<'s> {
     }
 }
 
-impl Side for Points<'_> {
+impl InTurns for Points<'_> {
     fn names(&self) -> Vec<&'static str> {
         vec![
             "crossbridge, batches of 2 000",

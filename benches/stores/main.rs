@@ -1,43 +1,35 @@
-//! The stores beside bare clients: rows per second, all in turns in one run, on a server of its own.
+//! The stores beside bare clients: rows per second, all in turns in one run; and what the way to them needs
+//! of memory.
 //!
 //! ```text
-//! cargo run --release -p crossbridge-benches --features stores --bin stores
-//! cargo run --release -p crossbridge-benches --features stores --bin stores -- influxdb
+//! cargo run --release -p crossbridge-benches --features stores --bin stores -- postgres
 //! ```
 //!
-//! PostgreSQL with its defaults (`fsync` and `synchronous_commit` on), over loopback, all into the same
-//! table with the same key and indexes, which is emptied before each turn. What is compared is a median
-//! over the turns; the events are made before the clock starts.
+//! | argument | what is measured |
+//! |---|---|
+//! | `postgres` | rows per second, on a server of its own with its defaults (`fsync`, `synchronous_commit`), over loopback |
+//! | `influxdb` | points per second beside the very lines that our store sends, made before the clock starts; a database for each turn |
+//! | `sqlite` | rows per second, a new file in each turn, write-ahead log and `synchronous = FULL` |
+//! | `down SECONDS` | memory of a collector under full load whose store is down |
+//! | `many EVENTS STORE` | JSON lines through `ingest`: how long, and how much memory |
 //!
-//! InfluxDB with its defaults, too: beside the very lines that our store sends, made before the clock
-//! starts and posted over a bare socket; a database of its own for each turn.
+//! Rows go into the same tables with the same keys and indexes, empty before each turn. What is compared
+//! is a median over the turns; the events are made before the clock starts.
 
+mod down;
 mod influx_points;
+mod many;
 mod postgres_rows;
+mod sqlite_rows;
+mod workload;
 
 use std::error::Error;
-use std::time::Duration;
 
 use crossbridge_core::Clock as _;
 use crossbridge_std::clock::SystemClock;
-use crossbridge_std::profiling::{Event, EventType, Millis, Seconds};
 use crossbridge_std::servers::{InfluxDb, Postgres};
 
-use influx_points::Points;
-use postgres_rows::Contestants;
-
-/// Ways to get events into one server; the first one is ours.
-pub(crate) trait Side {
-    fn names(&self) -> Vec<&'static str>;
-
-    /// Makes room for the turn; how many events it has.
-    fn prepare(&mut self, place: usize) -> Result<usize, Box<dyn Error>>;
-
-    fn run(&mut self, place: usize, count: usize) -> Result<(), Box<dyn Error>>;
-
-    /// Every event is there once.
-    fn verify(&mut self, place: usize, count: usize) -> Result<(), Box<dyn Error>>;
-}
+use workload::{events, per_second};
 
 /// How often each has its turn.
 const ROUNDS: usize = 7;
@@ -50,41 +42,53 @@ const SLOW_EVENTS: usize = 2_000;
 const BATCH: usize = 2_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let wanted: Vec<_> = std::env::args().skip(1).collect();
-    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
-    let events = events();
-    if wants("postgres") {
-        let server = Postgres::start()?;
-        turns(&mut Contestants::connect(&server, &events)?)?;
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        [] | ["postgres"] => {
+            let server = Postgres::start()?;
+            in_turns(&mut postgres_rows::Ways::connect(&server, &events(EVENTS))?)
+        }
+        ["influxdb"] => {
+            let server = InfluxDb::start()?;
+            in_turns(&mut influx_points::Points::connect(&server, &events(EVENTS))?)
+        }
+        ["sqlite"] => in_turns(&mut sqlite_rows::Ways::new(events(EVENTS))?),
+        ["down", seconds] => down::run(seconds.parse()?),
+        ["many", count, store] => many::run(count.parse()?, store),
+        _ => Err("expected `postgres`, `influxdb`, `sqlite`, `down SECONDS` or `many EVENTS STORE`".into()),
     }
-    if wants("influxdb") {
-        let server = InfluxDb::start()?;
-        turns(&mut Points::connect(&server, &events)?)?;
-    }
-    Ok(())
 }
 
-/// Each in its turn, round by round.
-fn turns(side: &mut dyn Side) -> Result<(), Box<dyn Error>> {
-    let mut spans = vec![Vec::new(); side.names().len()];
+/// Ways to write the same events, which have their turns one after the other. The first one is ours.
+trait InTurns {
+    fn names(&self) -> Vec<&'static str>;
+
+    /// Gets ready; how many events the turn has.
+    fn prepare(&mut self, place: usize) -> Result<usize, Box<dyn Error>>;
+
+    /// What is timed.
+    fn run(&mut self, place: usize, count: usize) -> Result<(), Box<dyn Error>>;
+
+    /// Every event is there once.
+    fn verify(&mut self, place: usize, count: usize) -> Result<(), Box<dyn Error>>;
+}
+
+fn in_turns(ways: &mut dyn InTurns) -> Result<(), Box<dyn Error>> {
+    let names = ways.names();
+    let mut spans = vec![Vec::new(); names.len()];
     let clock = SystemClock::new();
     for _ in 0..ROUNDS {
         for (place, spans) in spans.iter_mut().enumerate() {
-            let count = side.prepare(place)?;
+            let count = ways.prepare(place)?;
             let started = clock.now();
-            side.run(place, count)?;
+            ways.run(place, count)?;
             let took = clock.now().saturating_duration_since(started);
-            side.verify(place, count)?;
+            ways.verify(place, count)?;
             spans.push(per_second(count, took));
         }
     }
-    report(&side.names(), &spans)
-}
-
-/// Rows per second.
-fn per_second(count: usize, took: Duration) -> u64 {
-    let rows = u128::try_from(count).unwrap_or(u128::MAX) * 1_000_000;
-    u64::try_from(rows / took.as_micros().max(1)).unwrap_or(u64::MAX)
+    report(&names, &spans)
 }
 
 /// Medians, and ours divided by each. The first one is ours.
@@ -113,30 +117,4 @@ fn report(names: &[&str], spans: &[Vec<u64>]) -> Result<(), Box<dyn Error>> {
         writeln!(out, "| {name} | {median} | {low} | {high} | {whole}.{rest:02} |")?;
     }
     Ok(())
-}
-
-/// Events as a run of tests makes them, some 230 bytes each.
-fn events() -> Vec<Event> {
-    (0..EVENTS)
-        .map(|number| {
-            let id = format!("30e76e67-0000-8007-a7e7-{number:012x}");
-            let test = format!("tests/test_checkout.py::test_total[{}]", number % 500);
-            let kind = if number % 2 == 0 {
-                EventType::TestEnd
-            } else {
-                EventType::StepEnd
-            };
-            let mut event = Event::new(id, "2c7cf4f5-3c5e-4b6f-9f3f-0b7f7f3f2a11", test, kind);
-            let seconds = u32::try_from(number).unwrap_or(0);
-            event.framework = "pytest".to_owned();
-            event.step_name = Some("call".to_owned());
-            event.start_time = Seconds::new(f64::from(seconds) * 0.013).ok();
-            event.duration_ms = Millis::new(f64::from(seconds % 1_000) + 0.125).ok();
-            event.created_at = "2026-11-21T16:53:04.026751Z".parse().ok();
-            event.metadata.insert("status".to_owned(), "passed".into());
-            event.metadata.insert("attempts".to_owned(), 1.into());
-            event.metadata.insert("worker".to_owned(), "gw3".into());
-            event
-        })
-        .collect()
 }

@@ -11,10 +11,10 @@ use postgres::types::{Json, ToSql, Type};
 use postgres::{Client, NoTls, Statement};
 use uuid::Uuid;
 
-use crate::{BATCH, EVENTS, SLOW_EVENTS, Side};
+use crate::{BATCH, EVENTS, InTurns, SLOW_EVENTS};
 
 /// Everybody, on one server and one table.
-pub(crate) struct Contestants {
+pub(crate) struct Ways {
     ours: Box<dyn EventStore + Send>,
     client: Client,
     insert: Statement,
@@ -69,56 +69,7 @@ const TYPES: [Type; 10] = [
 const COLUMNS: &str = "event_key, start_time, duration_ms, created_at, run_id, test_id, event_type, \
     framework, step_name, metadata";
 
-impl Side for Contestants {
-    fn names(&self) -> Vec<&'static str> {
-        vec![
-            "crossbridge, batches of 2 000",
-            "bare binary COPY, batches of 2 000",
-            "one INSERT and commit per event",
-            "one INSERT per event, commit per 100",
-            "crossbridge, every event there already",
-        ]
-    }
-
-    /// Empties the table, or fills it where that is the point; how many events the turn has.
-    fn prepare(&mut self, place: usize) -> Result<usize, Box<dyn Error>> {
-        if place != 4 {
-            self.client
-                .batch_execute("TRUNCATE profiling.events; CHECKPOINT")?;
-        } else {
-            self.ours(EVENTS)?;
-        }
-        Ok(if place == 2 || place == 3 {
-            SLOW_EVENTS
-        } else {
-            EVENTS
-        })
-    }
-
-    fn run(&mut self, place: usize, count: usize) -> Result<(), Box<dyn Error>> {
-        match place {
-            1 => self.copy(count),
-            2 => self.insert_each(count),
-            3 => self.insert_by_hundred(count),
-            _ => self.ours(count),
-        }
-    }
-
-    /// Every event is there once.
-    fn verify(&mut self, place: usize, count: usize) -> Result<(), Box<dyn Error>> {
-        let row = self
-            .client
-            .query_one("SELECT count(*) FROM profiling.events", &[])?;
-        let found: i64 = row.get(0);
-        if usize::try_from(found) == Ok(count) {
-            Ok(())
-        } else {
-            Err(format!("way {place}: {found} rows, expected {count}").into())
-        }
-    }
-}
-
-impl Contestants {
+impl Ways {
     pub(crate) fn connect(server: &Postgres, events: &[Event]) -> Result<Self, Box<dyn Error>> {
         let url: StoreUrl = server.url("postgres").parse()?;
         // First, for it makes the table.
@@ -188,5 +139,53 @@ impl Contestants {
             transaction.commit()?;
         }
         Ok(())
+    }
+}
+
+impl InTurns for Ways {
+    fn names(&self) -> Vec<&'static str> {
+        vec![
+            "crossbridge, batches of 2 000",
+            "bare binary COPY, batches of 2 000",
+            "one INSERT and commit per event",
+            "one INSERT per event, commit per 100",
+            "crossbridge, every event there already",
+        ]
+    }
+
+    fn prepare(&mut self, place: usize) -> Result<usize, Box<dyn Error>> {
+        // Empties the table, or fills it where that is the point.
+        if place != 4 {
+            self.client
+                .batch_execute("TRUNCATE profiling.events; CHECKPOINT")?;
+        } else {
+            self.ours(EVENTS)?;
+        }
+        Ok(if place == 2 || place == 3 {
+            SLOW_EVENTS
+        } else {
+            EVENTS
+        })
+    }
+
+    fn run(&mut self, place: usize, count: usize) -> Result<(), Box<dyn Error>> {
+        match place {
+            1 => self.copy(count),
+            2 => self.insert_each(count),
+            3 => self.insert_by_hundred(count),
+            _ => self.ours(count),
+        }
+    }
+
+    fn verify(&mut self, place: usize, count: usize) -> Result<(), Box<dyn Error>> {
+        let row = self
+            .client
+            .query_one("SELECT count(*) FROM profiling.events", &[])?;
+        let found: i64 = row.get(0);
+        if usize::try_from(found) == Ok(count) {
+            Ok(())
+        } else {
+            Err(format!("way {place}: {found} rows, expected {count}").into())
+        }
     }
 }

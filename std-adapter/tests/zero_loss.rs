@@ -3,7 +3,7 @@
 //! Each test starts this program again as a writer, `writer` below, which records into a collector
 //! and says on stdout what was acknowledged. It ends by SIGKILL from outside, or by aborting at a step
 //! of its store. Then somebody else ships what it has left, and everything is looked for.
-#![cfg(feature = "sqlite")]
+#![cfg(all(feature = "sqlite", feature = "postgres", feature = "servers"))]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -19,8 +19,10 @@ use crossbridge_std::profiling::collector::{Collector, Recorded};
 use crossbridge_std::profiling::deliver::Patience;
 use crossbridge_std::profiling::spool::drain;
 use crossbridge_std::profiling::{
-    CollectorSettings, Event, EventStore, EventType, Limits, SpoolPlace, SqliteStore, StoreError, Written,
+    CollectorSettings, Event, EventStore, EventType, Limits, SpoolPlace, StoreError, StoreUrl, Written,
 };
+use crossbridge_std::servers::postgres::Options;
+use crossbridge_std::servers::{Postgres, Signal};
 use crossbridge_std::sleeper::ThreadSleeper;
 
 const POLICIES: GuardConfig = GuardConfig {
@@ -81,12 +83,34 @@ impl<S: EventStore> EventStore for Mortal<S> {
     }
 }
 
-fn place(state: &Path) -> SpoolPlace {
-    SpoolPlace::new(state, "events", Limits::DEFAULT)
+/// A store, and where its spool is.
+#[derive(Clone, Debug)]
+struct Target {
+    state: PathBuf,
+    url: StoreUrl,
 }
 
-fn open(state: &Path, timeout: Option<Duration>) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(state.join("events.db"), timeout)
+impl Target {
+    fn new(state: &Path, url: &str) -> Self {
+        Self {
+            state: state.to_owned(),
+            url: url.parse().unwrap(),
+        }
+    }
+
+    fn sqlite(state: &Path) -> Self {
+        Self::new(state, &format!("sqlite:{}", state.join("events.db").display()))
+    }
+
+    /// In a schema of its own.
+    fn postgres(state: &Path, server: &Postgres, name: &str) -> Self {
+        let schema = name.replace(':', "_");
+        Self::new(state, &format!("{}?schema={schema}", server.url("postgres")))
+    }
+
+    fn place(&self) -> SpoolPlace {
+        SpoolPlace::new(&self.state, &self.url.key(), Limits::DEFAULT)
+    }
 }
 
 /// The program that is killed: not a test, but started by them as one.
@@ -103,19 +127,15 @@ fn writer() {
         Step::parse(&variable("ZERO_LOSS_STEP")),
     );
     let events: u32 = variable("ZERO_LOSS_EVENTS").parse().unwrap();
-    let folder = state.clone();
-    let collector = Collector::start(
-        CollectorSettings::DEFAULT,
-        place(&state),
-        POLICIES,
-        move |timeout| {
-            Ok(Mortal {
-                store: open(&folder, timeout)?,
-                step,
-                writes: 0,
-            })
-        },
-    )
+    let target = Target::new(&state, &variable("ZERO_LOSS_STORE"));
+    let place = target.place();
+    let collector = Collector::start(CollectorSettings::DEFAULT, place, POLICIES, move |timeout| {
+        Ok(Mortal {
+            store: target.url.open(timeout)?,
+            step,
+            writes: 0,
+        })
+    })
     .unwrap();
     let mut stdout = std::io::stdout();
     for number in 0..events {
@@ -142,7 +162,7 @@ fn writer() {
     assert!(ended.account.balance() && ended.left.is_empty(), "{ended:?}");
 }
 
-fn start(state: &Path, name: &str, step: &str, events: u32) -> Child {
+fn start(target: &Target, name: &str, step: &str, events: u32) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
@@ -152,7 +172,8 @@ fn start(state: &Path, name: &str, step: &str, events: u32) -> Child {
             "--test-threads",
             "1",
         ])
-        .env("ZERO_LOSS_STATE", state)
+        .env("ZERO_LOSS_STATE", &target.state)
+        .env("ZERO_LOSS_STORE", target.url.to_string())
         .env("ZERO_LOSS_NAME", name)
         .env("ZERO_LOSS_STEP", step)
         .env("ZERO_LOSS_EVENTS", events.to_string())
@@ -182,9 +203,9 @@ fn acknowledged(mut child: Child, kill_after: usize) -> BTreeSet<String> {
 }
 
 /// Ships what is left, and looks for what was acknowledged.
-fn recover(state: &Path, acknowledged: &BTreeSet<String>, what: &str) {
-    let mut place = place(state);
-    let mut store = open(state, None).unwrap();
+fn recover(target: &Target, acknowledged: &BTreeSet<String>, what: &str) {
+    let mut place = target.place();
+    let mut store = target.url.open(None).unwrap();
     let mut guard = Guard::new(POLICIES).unwrap();
     let spool = place.open().unwrap();
     assert!(spool.set_aside().is_empty(), "{what}: {:?}", spool.set_aside());
@@ -219,45 +240,90 @@ fn recover(state: &Path, acknowledged: &BTreeSet<String>, what: &str) {
 
 #[test]
 fn a_writer_that_dies_at_a_step_of_its_store_loses_nothing() {
+    let server = server();
     for step in ["before:1", "after:1", "before:2", "after:2", "after:5"] {
         let state = tempfile::tempdir().unwrap();
-        let ids = acknowledged(start(state.path(), "w", step, 4_000), usize::MAX);
-        assert!(ids.len() < 4_000, "{step}: it was not killed");
-        recover(state.path(), &ids, step);
+        for target in [
+            Target::sqlite(state.path()),
+            Target::postgres(state.path(), &server, step),
+        ] {
+            let ids = acknowledged(start(&target, "w", step, 4_000), usize::MAX);
+            assert!(ids.len() < 4_000, "{step}: it was not killed");
+            recover(&target, &ids, step);
+        }
     }
 }
 
 #[test]
 fn a_writer_that_is_killed_at_any_moment_loses_nothing() {
     let seed = 20_261_122;
-    let mut rng = SplitMix64::new(seed);
+    let server = server();
     let state = tempfile::tempdir().unwrap();
-    let mut all = BTreeSet::new();
-    // One after the other on the same spool: what one leaves, the next one ships on.
-    for life in 0..8 {
-        let after = 5 + usize::try_from(rand_core::Rng::next_u64(&mut rng) % 300).unwrap();
-        let child = start(state.path(), &format!("w{life}"), "", 4_000);
-        all.extend(acknowledged(child, after));
+    for target in [
+        Target::sqlite(state.path()),
+        Target::postgres(state.path(), &server, "any"),
+    ] {
+        let mut rng = SplitMix64::new(seed);
+        let mut all = BTreeSet::new();
+        // One after the other on the same spool: what one leaves, the next one ships on.
+        for life in 0..8 {
+            let after = 5 + usize::try_from(rand_core::Rng::next_u64(&mut rng) % 300).unwrap();
+            let child = start(&target, &format!("w{life}"), "", 4_000);
+            all.extend(acknowledged(child, after));
+        }
+        assert!(all.len() < 8 * 4_000, "none was killed");
+        recover(&target, &all, &format!("seed {seed}"));
     }
-    assert!(all.len() < 8 * 4_000, "none was killed");
-    recover(state.path(), &all, &format!("seed {seed}"));
 }
 
 #[test]
 fn several_processes_share_a_spool() {
+    let server = server();
     let state = tempfile::tempdir().unwrap();
-    let children: Vec<_> = ["a", "b", "c"]
-        .into_iter()
-        .map(|name| start(state.path(), name, if name == "b" { "after:3" } else { "" }, 600))
-        .collect();
-    let readers: Vec<_> = children
-        .into_iter()
-        .map(|child| std::thread::spawn(move || acknowledged(child, usize::MAX)))
-        .collect();
-    let mut all = BTreeSet::new();
-    for reader in readers {
-        all.extend(reader.join().unwrap());
+    for target in [
+        Target::sqlite(state.path()),
+        Target::postgres(state.path(), &server, "several"),
+    ] {
+        let children: Vec<_> = ["a", "b", "c"]
+            .into_iter()
+            .map(|name| start(&target, name, if name == "b" { "after:3" } else { "" }, 600))
+            .collect();
+        let readers: Vec<_> = children
+            .into_iter()
+            .map(|child| std::thread::spawn(move || acknowledged(child, usize::MAX)))
+            .collect();
+        let mut all = BTreeSet::new();
+        for reader in readers {
+            all.extend(reader.join().unwrap());
+        }
+        assert!(all.len() >= 1_200, "{}", all.len());
+        recover(&target, &all, "three processes");
     }
-    assert!(all.len() >= 1_200, "{}", all.len());
-    recover(state.path(), &all, "three processes");
+}
+
+/// The server dies under a collector, which goes on recording, and is back before it ends.
+#[test]
+fn a_collector_outlives_its_server() {
+    let mut server = server();
+    let state = tempfile::tempdir().unwrap();
+    let target = Target::postgres(state.path(), &server, "outlived");
+    let child = start(&target, "w", "", 1_500);
+    let reader = std::thread::spawn(move || acknowledged(child, usize::MAX));
+    let stored = "select count(*) > 0 from pg_class where relname = 'events'";
+    while server.sql(stored).unwrap() != "t" {}
+    server.kill(Signal::KILL).unwrap();
+    server.restart().unwrap();
+    server.kill(Signal::QUIT).unwrap();
+    server.restart().unwrap();
+    let all = reader.join().unwrap();
+    assert_eq!(all.len(), 1_500);
+    recover(&target, &all, "outlived");
+}
+
+fn server() -> Postgres {
+    let options = Options {
+        fsync: false,
+        ..Options::default()
+    };
+    options.start().unwrap_or_else(|error| panic!("{error}"))
 }

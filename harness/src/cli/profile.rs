@@ -5,7 +5,8 @@ use clap::{Args, Subcommand};
 /// `profile status` and `profile drain`.
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
-    /// The store: sqlite:FILE [default: sqlite:.crossbridge/crossbridge.db, or in CROSSBRIDGE_HOME]
+    /// The store: sqlite:FILE, postgres://…, influxdb://… or jsonl:DIR, as for `profile ingest` [default:
+    /// sqlite:.crossbridge/crossbridge.db, or in CROSSBRIDGE_HOME]
     #[arg(long, value_name = "URL")]
     pub(crate) store: Option<String>,
 }

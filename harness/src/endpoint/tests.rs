@@ -53,7 +53,7 @@ fn with(
         let running = scope.spawn(|| server.run());
         // A test that fails must not leave the server running: the scope would wait for it.
         let tested = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            test(address, &collector, &server)
+            test(address, &collector, &server);
         }));
         server.stop();
         running.join().unwrap().unwrap();

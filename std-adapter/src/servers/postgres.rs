@@ -76,7 +76,31 @@ impl Postgres {
         Self::with(Options::default())
     }
 
+    /// Starts a standby of this one, with the same options: a copy that follows every commit and takes no
+    /// writes until `select pg_promote()`. Commits wait for it once this one's `synchronous_standby_names`
+    /// is `*`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start).
+    pub fn standby(&self) -> Result<Self, ServerError> {
+        let port = self.port.to_string();
+        let of = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
+        let how = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync"];
+        Self::filled(
+            self.options.clone(),
+            "pg_basebackup",
+            &[of.as_slice(), &how].concat(),
+        )
+    }
+
     fn with(options: Options) -> Result<Self, ServerError> {
+        let how = ["-A", "trust", "-U", "postgres", "-N", "-E", "UTF8", "--locale=C"];
+        Self::filled(options, "initdb", &how)
+    }
+
+    /// A server on the data that this program makes.
+    fn filled(options: Options, program: &'static str, arguments: &[&str]) -> Result<Self, ServerError> {
         let bin = bin()?;
         let parent = options.parent.clone().unwrap_or_else(std::env::temp_dir);
         let folder = tempfile::Builder::new()
@@ -88,13 +112,14 @@ impl Postgres {
             chown(folder.path(), Some(user.uid), Some(user.gid))
                 .map_err(ServerError::io("give a directory to the user postgres"))?;
         }
-        let mut initdb = user_command(&bin, "initdb", folder.path(), user);
-        initdb.args(["-A", "trust", "-U", "postgres", "-N", "-E", "UTF8", "--locale=C"]);
-        initdb.arg("-D").arg(folder.path().join("data"));
-        let output = initdb.output().map_err(ServerError::io("run initdb"))?;
+        let mut fill = user_command(&bin, program, folder.path(), user);
+        fill.args(arguments).arg("-D").arg(folder.path().join("data"));
+        let output = fill
+            .output()
+            .map_err(ServerError::io("make the data of PostgreSQL"))?;
         if !output.status.success() {
             return Err(ServerError::Failed {
-                program: "initdb",
+                program,
                 said: tail(&[output.stdout, output.stderr].concat()),
             });
         }

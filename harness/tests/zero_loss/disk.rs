@@ -1,0 +1,115 @@
+//! A server whose disk is full: a real one where we may mount, otherwise by its word.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::delivery::{Delivery, quick};
+
+/// Fourteen batches, three times as much as fits.
+const EVENTS: u32 = 28_000;
+
+/// The table is on a file system of two megabytes, which is then made larger.
+#[test]
+fn a_server_whose_disk_is_full() {
+    let delivery = Delivery::with(quick());
+    let Some(disk) = SmallDisk::mount(delivery.place.path("disk")) else {
+        // Whoever may not mount gets the server's own answer from a trigger.
+        return full_by_trigger(&delivery);
+    };
+    let at = disk.path.display();
+    delivery
+        .server
+        .sql(&format!("create tablespace small location '{at}'"))
+        .unwrap();
+    delivery
+        .server
+        .sql("alter table profiling.events set tablespace small")
+        .unwrap();
+    let ran = delivery.write(0..EVENTS, "hasty");
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains("the disk is full"), "{}", ran.stderr);
+    let spooled = delivery.spooled();
+    assert!((1..u64::from(EVENTS)).contains(&spooled), "{spooled}");
+    disk.enlarge();
+    delivery.drain();
+    delivery.exactly_once(EVENTS, "disk full");
+    delivery.server.sql("drop schema profiling cascade").unwrap();
+    delivery.server.sql("drop tablespace small").unwrap();
+}
+
+fn full_by_trigger(delivery: &Delivery) {
+    let full = "create function full_disk() returns trigger language plpgsql as $$ begin \
+                raise 'could not extend file' using errcode = '53100'; end $$; \
+                create trigger full_disk before insert on profiling.events for each row \
+                when (new.metadata @> '{\"n\": 3456}') execute function full_disk()";
+    delivery.server.sql(full).unwrap();
+    let ran = delivery.write(0..EVENTS, "hasty");
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains("the disk is full"), "{}", ran.stderr);
+    delivery
+        .server
+        .sql("drop trigger full_disk on profiling.events")
+        .unwrap();
+    delivery.drain();
+    delivery.exactly_once(EVENTS, "disk full, by a trigger");
+}
+
+/// A small file system in memory.
+struct SmallDisk {
+    path: PathBuf,
+    /// What makes us root, if anything has to.
+    sudo: &'static [&'static str],
+}
+
+impl SmallDisk {
+    /// `None` where we may not.
+    fn mount(path: PathBuf) -> Option<Self> {
+        std::fs::create_dir(&path).unwrap();
+        // The server walks through here to its own directory.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(path.parent()?, open).unwrap();
+        let options = "size=2m,mode=0777";
+        let sudo: &[&[&str]] = &[&[], &["sudo", "-n"]];
+        let sudo = sudo
+            .iter()
+            .find(|sudo| run(sudo, &["mount", "-t", "tmpfs", "-o", options, "tmpfs"], &path))?;
+        // A tablespace belongs to the server's user: root runs it as another one.
+        let user = if sudo.is_empty() {
+            "postgres".to_owned()
+        } else {
+            own_name()
+        };
+        run(sudo, &["chown", &user], &path);
+        Some(Self { path, sudo })
+    }
+
+    fn enlarge(&self) {
+        assert!(run(self.sudo, &["mount", "-o", "remount,size=64m"], &self.path));
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the server may have files open there.
+        run(self.sudo, &["umount", "--lazy"], &self.path);
+    }
+}
+
+fn own_name() -> String {
+    let output = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn run(sudo: &[&str], command: &[&str], path: &Path) -> bool {
+    let words = [sudo, command].concat();
+    let Some((program, arguments)) = words.split_first() else {
+        return false;
+    };
+    Command::new(program)
+        .args(arguments)
+        .arg(path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
