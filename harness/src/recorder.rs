@@ -36,6 +36,9 @@ pub struct Ledger {
     pub open: Gauge,
     /// Targets known to be down.
     pub down: Gauge,
+    /// What the retry budgets have left; `None` without budgets, on real servers, or where the run is so
+    /// large that they are not read.
+    pub reserve: Option<Reserve>,
     /// How often a circuit opened.
     pub opened: u64,
     /// What changed, in order.
@@ -45,6 +48,31 @@ pub struct Ledger {
     carried: usize,
     /// Changes of a kind closer than this are told as one, in nanoseconds.
     together: u64,
+}
+
+/// The tokens of all retry budgets together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserve {
+    /// Those left at the end of each second.
+    pub left: Vec<u64>,
+    /// Those there are when all budgets are full.
+    pub full: u64,
+}
+
+impl Reserve {
+    /// Whether a retry ever took of it.
+    #[must_use]
+    pub fn was_used(&self) -> bool {
+        self.left.iter().any(|left| *left < self.full)
+    }
+
+    /// The least there ever was, in thousandths of what there is when all are full.
+    #[must_use]
+    pub fn least_per_mille(&self) -> u64 {
+        let least = self.left.iter().copied().min().unwrap_or(self.full);
+        let per_mille = u128::from(least) * 1_000 / u128::from(self.full.max(1));
+        u64::try_from(per_mille).unwrap_or(u64::MAX)
+    }
 }
 
 /// The group an actor belongs to: clients first, services after them.
@@ -77,6 +105,7 @@ impl<'w> Recorder<'w> {
                 groups: vec![Counts::new(seconds); groups],
                 open: Gauge::new(seconds),
                 down: Gauge::new(seconds),
+                reserve: None,
                 opened: 0,
                 moments: Vec::new(),
                 uses: Vec::new(),

@@ -14,6 +14,7 @@ mod clients;
 mod clock;
 mod node;
 mod paths;
+mod reserve;
 mod slab;
 pub(crate) mod weather;
 mod wire;
@@ -36,6 +37,7 @@ use clients::Group;
 use clock::Clock;
 use node::{NodeState, Request};
 use paths::Path;
+use reserve::Readings;
 use slab::{Key, Slab, at};
 use weather::Weather;
 use wire::Reply;
@@ -130,12 +132,13 @@ fn run_watched(
     };
     let recorder = Recorder::new(names, scenario.clients.len(), seconds, trace, invariants);
     let paths = paths::all(scenario)?;
-    let mut world = World::new(scenario, seed, &recorder, &paths);
+    let mut world = World::new(scenario, seed, &recorder, &paths, seconds);
     world.run(watch)?;
     let (nodes, events) = (world.nodes.iter().map(NodeState::counts).collect(), world.events);
-    drop(world);
     let end = Instant::ZERO.saturating_add(scenario.duration);
-    let (ledger, trace_sha256, invariants) = recorder.finish(end).map_err(RunError::Trace)?;
+    let reserve = world.readings.into_reserve();
+    let (mut ledger, trace_sha256, invariants) = recorder.finish(end).map_err(RunError::Trace)?;
+    ledger.reserve = reserve;
     Ok(Outcome {
         ledger,
         nodes,
@@ -233,6 +236,7 @@ struct World<'r, 'w> {
     replies: Slab<Reply>,
     events: u64,
     last_call: u64,
+    readings: Readings,
 }
 
 impl<'r, 'w> World<'r, 'w> {
@@ -241,6 +245,7 @@ impl<'r, 'w> World<'r, 'w> {
         seed: u64,
         recorder: &'r Recorder<'w>,
         paths: &'r [Option<Path<'r>>],
+        seconds: usize,
     ) -> Self {
         let count: usize = scenario.clients.iter().map(|group| group.count as usize).sum();
         let mut world = Self {
@@ -258,6 +263,7 @@ impl<'r, 'w> World<'r, 'w> {
             replies: Slab::default(),
             events: 0,
             last_call: 0,
+            readings: Readings::new(scenario, count + scenario.nodes.len(), seconds),
         };
         world.add_faults();
         for (group, spec) in scenario.clients.iter().enumerate() {
@@ -360,6 +366,9 @@ impl<'r, 'w> World<'r, 'w> {
                 return Err(RunError::Stuck(now));
             }
             before = now;
+            if self.readings.are_due(now) {
+                self.readings.read(now, &self.actors, &self.groups);
+            }
             self.events += 1;
             if self.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
                 watch(now);
@@ -376,6 +385,9 @@ impl<'r, 'w> World<'r, 'w> {
                 Happening::NodeFault { fault, begins } => self.on_node_fault(now, fault, begins),
                 Happening::ClientFault { fault, begins } => self.on_client_fault(now, fault, begins),
             }
+        }
+        if self.readings.are_due(self.end) {
+            self.readings.read(self.end, &self.actors, &self.groups);
         }
         Ok(())
     }

@@ -45,6 +45,20 @@ fn the_readme_shows_a_real_replay() {
     );
 }
 
+/// And the picture of it.
+#[test]
+fn the_picture_of_the_readme_is_that_of_the_replay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let drawn = folder.path().join("drawn.svg");
+    let file = drawn.to_str().expect("UTF-8");
+    crossbridge(["replay", "fixtures/scenarios/postgres-blip.yml", "--svg", file]);
+    assert!(
+        fs::read(&drawn).expect("a picture")
+            == fs::read(fixture("../docs/postgres-blip.svg")).expect("the README's"),
+        "draw it again: crossbridge replay fixtures/scenarios/postgres-blip.yml --svg docs/postgres-blip.svg"
+    );
+}
+
 /// The numbers a program reads; the series are left to the page's lanes.
 #[test]
 fn numbers() {

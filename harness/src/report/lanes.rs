@@ -68,6 +68,16 @@ pub(super) fn lanes(scenario: &Scenario, ledger: &Ledger, paint: Paint) -> Strin
             );
         }
     }
+    if let Some(reserve) = ledger.reserve.as_ref().filter(|reserve| reserve.was_used()) {
+        #[expect(clippy::cast_precision_loss, reason = "a bar has nine heights")]
+        let (top, per_cent) = (reserve.full as f64, reserve.least_per_mille() as f64 / 10.0);
+        let left = columns_of(seconds, columns).map(|r| lowest(reserve.left.get(r).unwrap_or_default()));
+        lane(
+            "tokens",
+            bars(&left.collect::<Vec<_>>(), top),
+            format!("{}% left at least", figure(per_cent)),
+        );
+    }
     page
 }
 
@@ -82,6 +92,11 @@ fn columns_of(seconds: usize, columns: usize) -> impl Iterator<Item = std::ops::
 #[expect(clippy::cast_precision_loss, reason = "a bar has nine heights")]
 fn mean(counts: &[u64]) -> f64 {
     counts.iter().sum::<u64>() as f64 / counts.len().max(1) as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a bar has nine heights")]
+fn lowest(counts: &[u64]) -> f64 {
+    counts.iter().copied().min().unwrap_or(0) as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a bar has nine heights")]

@@ -21,7 +21,8 @@ pub(in crate::report) fn svg(runs: &[(String, &Replay<'_>)], id: &str) -> String
         return String::new();
     };
     let mut all: Vec<Vec<Lane>> = runs.iter().map(|(_, replay)| lanes(replay)).collect();
-    let quantities = all.first().map_or(0, Vec::len);
+    // Who has no budget has no lane of tokens, the last one.
+    let quantities = all.iter().map(Vec::len).max().unwrap_or(0);
     for quantity in 0..quantities {
         let mut same: Vec<&mut Lane> = all
             .iter_mut()
@@ -42,8 +43,11 @@ pub(in crate::report) fn svg(runs: &[(String, &Replay<'_>)], id: &str) -> String
     svg += &frame(first, id, &rows, bottom);
     for quantity in 0..quantities {
         let y = from + (LANE + GAP) * count(quantity);
-        let same = || all.iter().filter_map(|lanes| lanes.get(quantity)).enumerate();
-        let name = same().next().map_or("", |(_, lane)| lane.name);
+        let same = || {
+            let runs = all.iter().zip(runs).enumerate();
+            runs.filter_map(|(run, (lanes, (called, _)))| Some((run, lanes.get(quantity)?, called)))
+        };
+        let name = same().next().map_or("", |(_, lane, _)| lane.name);
         let _ = writeln!(
             svg,
             "<text class=\"label\" x=\"{}\" y=\"{}\">{name}</text>\
@@ -53,16 +57,16 @@ pub(in crate::report) fn svg(runs: &[(String, &Replay<'_>)], id: &str) -> String
             y + LANE,
             LEFT + PLOT
         );
-        for (run, lane) in same() {
+        for (run, lane, _) in same() {
             svg += &lane.line(y, LANE, &format!("line run{}", run % LOOKS));
         }
-        for ((run, lane), (name, _)) in same().zip(runs).take(FIGURES) {
+        for (run, lane, called) in same().take(FIGURES) {
             let _ = writeln!(
                 svg,
                 "<text class=\"figure\" x=\"{}\" y=\"{}\">{}: {}</text>",
                 LEFT + PLOT + 10,
                 y + 14 + 15 * count(run),
-                escape(name),
+                escape(called),
                 lane.figure
             );
         }

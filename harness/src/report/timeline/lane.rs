@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::count;
 use super::plot::{LEFT, PLOT};
-use crate::recorder::Ledger;
+use crate::recorder::{Ledger, Reserve};
 use crate::report::Replay;
 
 /// Columns of a lane: two units wide at least.
@@ -75,6 +75,20 @@ pub(super) fn lanes(replay: &Replay<'_>) -> Vec<Lane> {
     lanes.push(gauge("health down", "down", "see it down", |ledger| {
         &ledger.down.peaks
     }));
+    if let Some(reserve) = ledger.reserve.as_ref().filter(|reserve| reserve.was_used()) {
+        let left = |reserve: &Reserve| columns(&reserve.left, lowest);
+        let values = left(reserve);
+        lanes.push(Lane {
+            name: "tokens left",
+            figure: format!("{}% left at least", tenths(reserve.least_per_mille() * 100)),
+            class: "tokens",
+            control: control
+                .and_then(|control| control.reserve.as_ref().map(left))
+                .filter(|calm| *calm != values),
+            values,
+            top: reserve.full * 1_000,
+        });
+    }
     lanes
 }
 
@@ -206,6 +220,10 @@ fn mean(seconds: &[u64]) -> u64 {
 }
 
 /// In thousandths.
+fn lowest(seconds: &[u64]) -> u64 {
+    seconds.iter().copied().min().unwrap_or(0).saturating_mul(1_000)
+}
+
 fn peak(seconds: &[u64]) -> u64 {
     seconds.iter().copied().max().unwrap_or(0).saturating_mul(1_000)
 }
