@@ -205,7 +205,7 @@ fn the_picture_in_pixels() {
         assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
         fs::read(path).expect("the picture")
     };
-    for (scenario, height) in [(BLIP, 432), ("fixtures/scenarios/grids/metastable.yml", 228)] {
+    for (scenario, height) in [(BLIP, 508), ("fixtures/scenarios/grids/metastable.yml", 228)] {
         let png = draw(scenario);
         assert_eq!(png[..8], *b"\x89PNG\r\n\x1a\n");
         let number = |at: usize| u32::from_be_bytes([png[at], png[at + 1], png[at + 2], png[at + 3]]);
