@@ -121,6 +121,26 @@ impl std::error::Error for ServerError {
     }
 }
 
+/// Launches on a free port. Somebody else may take it before the server has it: then on another one.
+fn on_free_port(
+    launch: impl Fn(u16) -> Result<process::Process, ServerError>,
+) -> Result<(process::Process, u16), ServerError> {
+    let mut tries = PORT_TRIES;
+    loop {
+        let port = free_port()?;
+        tries -= 1;
+        match launch(port) {
+            Ok(process) => return Ok((process, port)),
+            // Servers write the first word as they like.
+            Err(ServerError::Failed { said, .. }) if tries > 0 && said.contains("ddress already in use") => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Ports to try before giving up.
+const PORT_TRIES: u32 = 5;
+
 /// A port of 127.0.0.1 that nobody has just now. Somebody may take it before it is used.
 fn free_port() -> Result<u16, ServerError> {
     let listener =

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::process::{Process, until};
-use super::{ServerError, Signal, free_port, tail};
+use super::{ServerError, Signal, on_free_port, tail};
 
 /// How one is started and asked whether it is there.
 #[derive(Debug)]
@@ -41,25 +41,13 @@ impl Daemon {
             .prefix(&format!("crossbridge-{}-", kind.program))
             .tempdir()
             .map_err(ServerError::io("make a directory for a server"))?;
-        // Somebody else may take the port before the server has it: then with another one.
-        let mut tries = PORT_TRIES;
-        loop {
-            let port = free_port()?;
-            tries -= 1;
-            match launch(kind, folder.path(), port) {
-                Ok(process) => {
-                    return Ok(Self {
-                        process,
-                        kind,
-                        port,
-                        folder,
-                    });
-                }
-                Err(ServerError::Failed { said, .. })
-                    if tries > 0 && said.contains("address already in use") => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let (process, port) = on_free_port(|port| launch(kind, folder.path(), port))?;
+        Ok(Self {
+            process,
+            kind,
+            port,
+            folder,
+        })
     }
 
     pub(super) const fn port(&self) -> u16 {
@@ -181,6 +169,3 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a server may take to come up: after a crash it replays its log.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Ports to try before giving up.
-const PORT_TRIES: u32 = 5;

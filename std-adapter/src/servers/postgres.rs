@@ -12,7 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::process::{Process, until};
-use super::{ServerError, Signal, free_port, tail};
+use super::{ServerError, Signal, on_free_port, tail};
 
 /// What a server is started with; [`Postgres::start`] takes the default.
 #[derive(Clone, Debug)]
@@ -123,26 +123,14 @@ impl Postgres {
                 said: tail(&[output.stdout, output.stderr].concat()),
             });
         }
-        // Somebody else may take the port before the server has it: then with another one.
-        let mut tries = PORT_TRIES;
-        loop {
-            let port = free_port()?;
-            tries -= 1;
-            match launch(&bin, folder.path(), port, &options) {
-                Ok(process) => {
-                    return Ok(Self {
-                        process,
-                        bin,
-                        port,
-                        options,
-                        folder,
-                    });
-                }
-                Err(ServerError::Failed { said, .. })
-                    if tries > 0 && said.contains("Address already in use") => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let (process, port) = on_free_port(|port| launch(&bin, folder.path(), port, &options))?;
+        Ok(Self {
+            process,
+            bin,
+            port,
+            options,
+            folder,
+        })
     }
 
     /// Its port on 127.0.0.1, the same for as long as the value lives.
@@ -399,9 +387,6 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long the server may take to come up: recovery after a crash replays its log.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Ports to try before giving up.
-const PORT_TRIES: u32 = 5;
 
 #[cfg(test)]
 mod tests {

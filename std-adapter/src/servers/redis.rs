@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::process::{Process, until};
-use super::{ServerError, Signal, free_port, tail};
+use super::{ServerError, Signal, on_free_port, tail};
 
 /// A server of its own, which ends with the value. It keeps everything in memory and needs no
 /// password: after [`kill`](Self::kill) and [`restart`](Self::restart) it is empty. See the
@@ -64,25 +64,13 @@ impl Redis {
             .prefix("crossbridge-redis-")
             .tempdir()
             .map_err(ServerError::io("make a directory for Redis"))?;
-        // Somebody else may take the port before the server has it: then with another one.
-        let mut tries = PORT_TRIES;
-        loop {
-            let port = free_port()?;
-            tries -= 1;
-            match launch(folder.path(), port, &options) {
-                Ok(process) => {
-                    return Ok(Self {
-                        process,
-                        port,
-                        options,
-                        folder,
-                    });
-                }
-                Err(ServerError::Failed { said, .. })
-                    if tries > 0 && said.contains("Address already in use") => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let (process, port) = on_free_port(|port| launch(folder.path(), port, &options))?;
+        Ok(Self {
+            process,
+            port,
+            options,
+            folder,
+        })
     }
 
     /// Its port on 127.0.0.1, the same for as long as the value lives.
@@ -224,9 +212,6 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long the server may take to come up.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Ports to try before giving up.
-const PORT_TRIES: u32 = 5;
 
 #[cfg(test)]
 mod tests {
