@@ -238,6 +238,8 @@ pub(super) fn room(table: &(impl Table + ?Sized), key: u64, now: Instant) -> Roo
     let mut neighbours = residents().flat_map(|resident| table.slots(away(resident)));
     let moved = residents().find_map(step).or_else(|| neighbours.find_map(step));
     moved.unwrap_or_else(|| match residents().min_by_key(|(_, slot)| slot.idle_at()) {
+        // Threads share the table: another one let go of it since the first look.
+        Some((at, slot)) if slot.is_idle(now) => Room::Idle(at),
         Some((at, slot)) => Room::Taken(at, slot.idle_at()),
         None => Room::Nowhere,
     })
@@ -289,3 +291,49 @@ pub(super) const SHIFT_BITS: u64 = 0b111;
 
 /// A slot that nobody ever had: a tick has four fraction bits at most.
 pub(super) const NOBODY: u64 = 0b111;
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+
+    use super::*;
+
+    /// Two full lines of which another thread empties the second once so many have been read.
+    struct LetGoAfter {
+        reads: Cell<u32>,
+    }
+
+    impl Table for LetGoAfter {
+        fn lines(&self) -> usize {
+            2
+        }
+
+        fn line(&self, at: usize) -> Option<[Entry; SLOTS]> {
+            let left = self.reads.get();
+            self.reads.set(left.saturating_sub(1));
+            let taken = Entry::new(mix(7), Tat(1_000), 0);
+            Some(if at == 1 && left == 0 {
+                [Entry::EMPTY; SLOTS]
+            } else {
+                [taken; SLOTS]
+            })
+        }
+    }
+
+    /// A caller that is told to come back at an instant that has passed would spin.
+    #[test]
+    fn a_slot_that_comes_free_during_the_search_is_no_refusal() {
+        let now = Instant::from_nanos(500);
+        let mut refused = 0;
+        for reads in 0..200 {
+            let table = LetGoAfter {
+                reads: Cell::new(reads),
+            };
+            if let Room::Taken(_, until) = room(&table, mix(1), now) {
+                assert!(until > now, "after {reads} reads: {until:?}");
+                refused += 1;
+            }
+        }
+        assert!((1..200).contains(&refused), "{refused}");
+    }
+}
