@@ -47,7 +47,8 @@ impl<'s> Points<'s> {
 impl InTurns for Points<'_> {
     fn names(&self) -> Vec<&'static str> {
         vec![
-            "crossbridge, batches of 2 000",
+            "crossbridge, batches of 2 000, plain to this machine",
+            "crossbridge, compressed",
             "bare posts of the same lines, ready-made",
             "bare posts of the same lines, ready-made and compressed",
         ]
@@ -61,8 +62,8 @@ impl InTurns for Points<'_> {
         self.turn += 1;
         self.database = format!("turn{}", self.turn);
         self.server.create_database(&self.database)?;
-        if place == 0 {
-            let url: StoreUrl = self.server.url(&self.database).parse()?;
+        if let Some(gzip) = ["false", "true"].get(place) {
+            let url: StoreUrl = format!("{}?gzip={gzip}", self.server.url(&self.database)).parse()?;
             self.ours = Some(url.open(None)?);
         }
         Ok(EVENTS)
@@ -70,13 +71,13 @@ impl InTurns for Points<'_> {
 
     fn run(&mut self, place: usize, _count: usize) -> Result<(), Box<dyn Error>> {
         match (place, &mut self.ours) {
-            (0, Some(store)) => {
+            (0 | 1, Some(store)) => {
                 for batch in self.events.chunks(BATCH) {
                     store.write(batch, None)?;
                 }
                 Ok(())
             }
-            (1, _) => post(self.server.address(), &self.database, &self.lines, ""),
+            (2, _) => post(self.server.address(), &self.database, &self.lines, ""),
             _ => post(
                 self.server.address(),
                 &self.database,
@@ -119,7 +120,7 @@ fn post(server: SocketAddr, database: &str, bodies: &[Vec<u8>], header: &str) ->
 /// The bodies that our store sends for these events, caught on their way.
 fn captured(events: &[Event]) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let url: StoreUrl = format!("influxdb://{}/db", listener.local_addr()?).parse()?;
+    let url: StoreUrl = format!("influxdb://{}/db?gzip=true", listener.local_addr()?).parse()?;
     let catcher = std::thread::spawn(move || -> std::io::Result<Vec<Vec<u8>>> {
         let mut stream = listener.accept()?.0;
         let mut bodies = Vec::new();

@@ -13,6 +13,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+mod json;
 mod number;
 mod status;
 
@@ -92,38 +93,6 @@ impl Event {
                 .unwrap_or_default();
             Status::from_name(text)
         })
-    }
-
-    /// The event as one JSON object with the fields of a JSONL line; fields that are not set are
-    /// left out. Reading the line back gives the same event, id included.
-    #[must_use]
-    pub fn to_json(&self) -> Map<String, Value> {
-        let mut out = Map::new();
-        let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
-        put("event_id", self.event_id.as_str().into());
-        put("run_id", self.run_id.as_str().into());
-        put("test_id", self.test_id.as_str().into());
-        put("event_type", self.event_type.as_str().into());
-        put("framework", self.framework.as_str().into());
-        if let Some(step) = &self.step_name {
-            put("step_name", step.as_str().into());
-        }
-        if let Some(start) = self.start_time {
-            put("start_time", start.get().into());
-        }
-        if let Some(end) = self.end_time {
-            put("end_time", end.get().into());
-        }
-        if let Some(duration) = self.duration_ms {
-            put("duration_ms", duration.get().into());
-        }
-        if let Some(at) = self.created_at {
-            put("created_at", format_timestamp(at).into());
-        }
-        if !self.metadata.is_empty() {
-            put("metadata", self.metadata.clone().into());
-        }
-        out
     }
 }
 

@@ -50,7 +50,7 @@ fn influxdb() {
     use crossbridge_std::servers::InfluxDb;
 
     let server = InfluxDb::start().unwrap_or_else(|error| panic!("{error}"));
-    run(|name| InfluxDatabase::new(&server, name, "identity=time"));
+    run(|name| InfluxDatabase::new(&server, name, "identity=time&gzip=true"));
     // A series per event: so many take the server long.
     let short = |(name, _): &&(&str, _)| *name != "a_hundred_thousand_events";
     for (name, check) in checks::ALL.iter().filter(short) {

@@ -83,7 +83,7 @@ fn object(letter: &DeadLetter) -> Value {
         "reason": letter.reason,
         "at": Timestamp::try_from(letter.at).ok().map(|at| at.to_string()),
         "attempts": letter.attempts,
-        "event": letter.event.as_ref().map(crossbridge_std::profiling::Event::to_json),
+        "event": letter.event,
     })
 }
 

@@ -1,7 +1,7 @@
 //! A store on an InfluxDB server: version 1, and the write API of version 2.
 //!
 //! ```text
-//!   write ─▶ lines ─▶ gzip ─▶ POST ─┬─ 204 ─▶ (read back) ─▶ written
+//!   write ─▶ lines ─▶ (gzip) ─▶ POST ─┬─ 204 ─▶ (read back) ─▶ written
 //!                                   ├─ 400 ─▶ permanent: the caller halves the batch, see `ingest`
 //!                                   ├─ 429, 503 ─▶ throttled, with the wait that was asked for
 //!                                   └─ no answer ─▶ unknown: the same again is harmless
@@ -41,7 +41,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use self::answer::Rows;
-use self::http::{Client, Failure, Limit};
+use self::http::{Body, Client, Failure, Limit};
 use super::url::{Identity, InfluxApi, InfluxUrl};
 use super::{EventStore, StoreError, Trouble, Written, json};
 use crate::profiling::event::{Event, EventType};
@@ -97,7 +97,7 @@ impl InfluxStore {
 
     /// A write of nothing: the server looks at the login and at the database, and stores nothing.
     fn reach(&mut self, doing: &'static str, timeout: Option<Duration>) -> Result<(), StoreError> {
-        let done = self.client.write(Vec::new(), &limit(timeout));
+        let done = self.client.write(Body::Plain(&[]), &limit(timeout));
         done.or_else(|failure| match (self.url.api(), failure.status) {
             // Version 2 refuses an empty body, once it has let us in.
             (InfluxApi::V2 { .. }, Some(400)) => Ok(()),
@@ -116,7 +116,11 @@ impl InfluxStore {
 
     /// Whether the server shows what it has acknowledged.
     fn read_back(&self, batch: &[&Event], time: &Limit) -> Result<(), StoreError> {
-        let times = || batch.iter().map(|event| line::time(event, self.url.identity()));
+        let times = || {
+            batch
+                .iter()
+                .map(|event| line::Place::of(event, self.url.identity()).time)
+        };
         let (Some(first), Some(last)) = (times().min(), times().max()) else {
             return Ok(());
         };
@@ -150,19 +154,20 @@ impl EventStore for InfluxStore {
         if rest.peek().is_none() {
             self.reach("write", timeout)?;
         }
-        let (mut lines, mut body) = (Vec::new(), GzEncoder::new(Vec::new(), Compression::fast()));
+        let mut lines = Vec::new();
         while let Some(event) = rest.next() {
             line::write(event, self.url.identity(), &mut lines);
             if lines.len() < BODY_BYTES && rest.peek().is_some() {
                 continue;
             }
-            // Into memory, which does not fail.
-            let _ = body.write_all(&lines);
-            lines.clear();
-            let full = std::mem::replace(&mut body, GzEncoder::new(Vec::new(), Compression::fast()));
-            let full = full.finish().unwrap_or_default();
-            let sent = self.client.write(full, &time);
+            let body = if self.url.gzip() {
+                gzip(&lines)
+            } else {
+                Body::Plain(&lines)
+            };
+            let sent = self.client.write(body, &time);
             sent.map_err(|failure| self.error("write", failure))?;
+            lines.clear();
         }
         if self.url.read_back() {
             self.read_back(&events, &time)?;
@@ -182,7 +187,7 @@ impl EventStore for InfluxStore {
 
     fn get(&mut self, event_id: &str) -> Result<Option<Event>, StoreError> {
         let narrow = match self.url.identity() {
-            Identity::Time => format!(" AND slot = '{}'", line::slot(event_id)),
+            Identity::Time => format!(" AND slot = '{}'", line::Place::hashed(event_id).slot),
             Identity::Tag => String::new(),
         };
         let text = format!(
@@ -213,6 +218,14 @@ impl EventStore for InfluxStore {
     fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// Compressed for speed: the lines of events are much alike.
+fn gzip(lines: &[u8]) -> Body<'static> {
+    let mut body = GzEncoder::new(Vec::new(), Compression::fast());
+    // Into memory, which does not fail.
+    let _ = body.write_all(lines);
+    Body::Gzip(body.finish().unwrap_or_default())
 }
 
 /// Until when, from now on.

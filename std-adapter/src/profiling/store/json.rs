@@ -1,4 +1,4 @@
-//! An event from the JSON it was stored as, by [`Event::to_json`].
+//! An event from the JSON that it serializes to.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::row::Raw;
 use crate::profiling::event::Event;
 
-/// The fields of [`Event::to_json`], not checked yet.
+/// The fields of the JSON, not checked yet.
 #[derive(Deserialize)]
 struct Stored {
     event_id: String,

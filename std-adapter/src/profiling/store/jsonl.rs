@@ -190,7 +190,7 @@ impl EventStore for JsonlStore {
                 if store.known.insert(key) {
                     keys.push(key);
                     // Into memory, so it cannot fail; and no text of JSON has an end of line in it.
-                    let _ = serde_json::to_writer(&mut lines, &event.to_json());
+                    let _ = serde_json::to_writer(&mut lines, event);
                     lines.push(b'\n');
                 }
             }

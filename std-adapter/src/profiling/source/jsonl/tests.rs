@@ -49,7 +49,7 @@ fn a_full_line_is_read_field_by_field() {
     );
     assert_eq!(event.metadata["status_code"], 404);
 
-    let again = serde_json::to_vec(&event.to_json()).unwrap();
+    let again = serde_json::to_vec(&event).unwrap();
     assert_eq!(events(&again), [event]);
 }
 

@@ -50,6 +50,12 @@ impl Failure {
     }
 }
 
+/// Lines, as they are or compressed.
+pub(super) enum Body<'l> {
+    Plain(&'l [u8]),
+    Gzip(Vec<u8>),
+}
+
 /// When an attempt is over.
 pub(super) struct Limit {
     clock: SystemClock,
@@ -112,10 +118,13 @@ impl Client {
         }
     }
 
-    /// Has the server store a body, compressed unless it is empty.
-    pub(super) fn write(&self, body: Vec<u8>, limit: &Limit) -> Result<(), Failure> {
-        let encoding = (!body.is_empty()).then_some(("Content-Encoding", "gzip"));
-        let answer = self.post(&self.write, encoding, &body, limit, ERROR_BYTES)?;
+    /// Has the server store a body.
+    pub(super) fn write(&self, body: Body<'_>, limit: &Limit) -> Result<(), Failure> {
+        let (encoding, body) = match &body {
+            Body::Plain(lines) => (None, *lines),
+            Body::Gzip(packed) => (Some(("Content-Encoding", "gzip")), &**packed),
+        };
+        let answer = self.post(&self.write, encoding, body, limit, ERROR_BYTES)?;
         match answer.status {
             204 => Ok(()),
             _ => Err(answer::refusal(answer)),

@@ -10,7 +10,7 @@
 //! The rules: <https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/>.
 
 use std::borrow::Cow;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -22,6 +22,7 @@ use crate::profiling::store::url::Identity;
 pub(super) fn write(event: &Event, identity: Identity, out: &mut Vec<u8>) {
     out.extend_from_slice(event.event_type.as_str().as_bytes());
     let id = short_id(&event.event_id);
+    let place = Place::of(event, identity);
     let step = event.step_name.as_deref().unwrap_or_default();
     let texts = [
         ("run_id", &*event.run_id),
@@ -35,10 +36,12 @@ pub(super) fn write(event: &Event, identity: Identity, out: &mut Vec<u8>) {
     tag("framework", &event.framework, out);
     match identity {
         Identity::Tag => texts.iter().for_each(|(name, text)| tag(name, text, out)),
-        Identity::Time => tag("slot", &slot(&event.event_id).to_string(), out),
+        Identity::Time => tag("slot", &place.slot.to_string(), out),
     }
-    out.extend_from_slice(b" event=");
-    quoted(&Value::Object(event.to_json()).to_string(), out);
+    out.extend_from_slice(b" event=\"");
+    // Into memory, and of a map with texts for keys: neither fails.
+    let _ = serde_json::to_writer(Escaped(out), event);
+    out.push(b'"');
     if identity == Identity::Time {
         field("event_id", out);
         quoted(&id, out);
@@ -67,32 +70,47 @@ pub(super) fn write(event: &Event, identity: Identity, out: &mut Vec<u8>) {
             quoted(&printable(text), out);
         }
     }
-    let _ = writeln!(out, " {}", time(event, identity));
+    let _ = writeln!(out, " {}", place.time);
 }
 
-/// The time of an event's point, in nanoseconds since 1970.
-pub(super) fn time(event: &Event, identity: Identity) -> i64 {
-    // The bounds of the server are those of `i64`, but for some minutes.
-    let known = event.created_at.map(jiff::Timestamp::as_nanosecond);
-    let known = known.and_then(|nanoseconds| i64::try_from(nanoseconds).ok());
-    let known = known.filter(|nanoseconds| nanoseconds.unsigned_abs() < LAST_TIME);
-    match (identity, known) {
-        (Identity::Tag, known) => known.unwrap_or(0),
-        (Identity::Time, Some(known)) => known - known.rem_euclid(SECOND) + bits(&event.event_id).0 % SECOND,
-        (Identity::Time, None) => bits(&event.event_id).0,
+/// Where an event's point stands.
+pub(super) struct Place {
+    /// In nanoseconds since 1970.
+    pub(super) time: i64,
+    /// Which of the series of its type and framework it is in, where they tell events apart.
+    pub(super) slot: u16,
+}
+
+impl Place {
+    pub(super) fn of(event: &Event, identity: Identity) -> Self {
+        // The bounds of the server are those of `i64`, but for some minutes.
+        let known = event.created_at.map(jiff::Timestamp::as_nanosecond);
+        let known = known.and_then(|nanoseconds| i64::try_from(nanoseconds).ok());
+        let known = known.filter(|nanoseconds| nanoseconds.unsigned_abs() < LAST_TIME);
+        match identity {
+            Identity::Tag => Self {
+                time: known.unwrap_or(0),
+                slot: 0,
+            },
+            Identity::Time => {
+                let hashed = Self::hashed(&event.event_id);
+                let inside = |known: i64| known - known.rem_euclid(SECOND) + hashed.time % SECOND;
+                Self {
+                    time: known.map_or(hashed.time, inside),
+                    ..hashed
+                }
+            }
+        }
     }
-}
 
-/// Which of the series of its type and framework an event is in.
-pub(super) fn slot(event_id: &str) -> u16 {
-    bits(event_id).1
-}
-
-/// 48 bits of an id's hash for the time and 14 others for the slot.
-fn bits(event_id: &str) -> (i64, u16) {
-    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(event_id.as_bytes()).into();
-    let time = i64::from_be_bytes([0, 0, a, b, c, d, e, f]);
-    (time, u16::from_be_bytes([g, h]) % SLOTS)
+    /// 48 bits of an id's hash for the time and 14 others for the slot.
+    pub(super) fn hashed(event_id: &str) -> Self {
+        let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(event_id.as_bytes()).into();
+        Self {
+            time: i64::from_be_bytes([0, 0, a, b, c, d, e, f]),
+            slot: u16::from_be_bytes([g, h]) % SLOTS,
+        }
+    }
 }
 
 /// An id as it can be asked for: itself where it is plain, else its hash.
@@ -137,16 +155,39 @@ fn field(name: &str, out: &mut Vec<u8>) {
     out.push(b'=');
 }
 
-/// A text in quotes, where `"` and `\` are escaped and nothing else is.
+/// A text in quotes.
 fn quoted(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for byte in text.bytes() {
-        if byte == b'"' || byte == b'\\' {
-            out.push(b'\\');
-        }
-        out.push(byte);
-    }
+    escaped(text.as_bytes(), out);
     out.push(b'"');
+}
+
+/// What stands between quotes: `"` and `\` are escaped and nothing else is.
+fn escaped(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| b"\"\\".contains(byte)) {
+        let (before, special) = rest.split_at(at);
+        out.extend_from_slice(before);
+        out.push(b'\\');
+        let (special, after) = special.split_at(1);
+        out.extend_from_slice(special);
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Escapes what is written to it, without a copy of the whole before.
+struct Escaped<'o>(&'o mut Vec<u8>);
+
+impl io::Write for Escaped<'_> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        escaped(text, self.0);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Without control characters: the end of a line would be one.
@@ -204,6 +245,7 @@ mod tests {
     #[test]
     fn a_time_nobody_can_hold_is_as_good_as_none() {
         let mut event = Event::new("id", "run", "test", EventType::TestEnd);
+        let time = |event: &Event, identity| Place::of(event, identity).time;
         let none = time(&event, Identity::Time);
         assert!((0..1 << 48).contains(&none));
         for text in [

@@ -155,7 +155,7 @@ fn an_answer_without_end_is_not_held() {
 #[test]
 fn the_request_is_what_each_version_expects() {
     let mut heads = String::new();
-    for place in ["/a%20b", "/?org=o%26&bucket=b&token=hunter2"] {
+    for place in ["/a%20b", "/?org=o%26&bucket=b&token=hunter2&gzip=true"] {
         let (server, address) = answering("HTTP/1.1 204 No\r\nContent-Length: 0\r\n\r\n", 1);
         let login = if place.starts_with("/?") { "" } else { "ci:p%40ss@" };
         unopened(&format!("influxdb://{login}{address}{place}"))

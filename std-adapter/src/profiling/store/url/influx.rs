@@ -1,6 +1,7 @@
 //! The URL of an InfluxDB server.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use super::{Parts, Problem, Secret, encoded, write_hosts};
 use crate::logging::redact;
@@ -22,6 +23,7 @@ pub enum Identity {
 /// | parameter | values | default |
 /// |---|---|---|
 /// | `identity` | [`time`, `tag`](Identity): how two events are kept apart | `time` |
+/// | `gzip` | `true`, `false`: compress what is sent | `true`, but `false` to a server on this machine, where it costs more than it saves |
 /// | `read_back` | `true`, `false`: ask for every event after it was acknowledged, for servers that say yes before they have stored anything; version 1 only | `false` |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InfluxUrl {
@@ -29,6 +31,8 @@ pub struct InfluxUrl {
     api: InfluxApi,
     identity: Identity,
     read_back: bool,
+    /// As it was asked for.
+    gzip: Option<bool>,
 }
 
 /// Which write API, and what it wants to know.
@@ -62,7 +66,7 @@ impl InfluxUrl {
             return Err(wrong("more than one host"));
         };
         let (mut org, mut bucket, mut token) = (None, None, None);
-        let (mut identity, mut read_back) = (Identity::default(), false);
+        let (mut identity, mut read_back, mut gzip) = (Identity::default(), false, None);
         for (name, value) in parts.parameters {
             match (&*name, &*value) {
                 ("identity", "time") => identity = Identity::Time,
@@ -70,10 +74,14 @@ impl InfluxUrl {
                 ("identity", _) => return Err(wrong("`identity`: expected time or tag")),
                 ("read_back", "true") => read_back = true,
                 ("read_back", "false") => read_back = false,
-                ("read_back", _) => return Err(wrong("`read_back`: expected true or false")),
+                ("gzip", "true") => gzip = Some(true),
+                ("gzip", "false") => gzip = Some(false),
+                ("read_back" | "gzip", _) => {
+                    return Err(wrong(&format!("`{name}`: expected true or false")));
+                }
                 _ => {}
             }
-            if matches!(&*name, "identity" | "read_back") {
+            if matches!(&*name, "identity" | "read_back" | "gzip") {
                 continue;
             }
             let place = match &*name {
@@ -82,7 +90,7 @@ impl InfluxUrl {
                 "token" => &mut token,
                 _ => {
                     return Err(wrong(&format!(
-                        "unknown parameter `{name}`, expected org, bucket, token, identity or read_back"
+                        "unknown parameter `{name}`, expected org, bucket, token, identity, read_back or gzip"
                     )));
                 }
             };
@@ -115,6 +123,7 @@ impl InfluxUrl {
             api,
             identity,
             read_back,
+            gzip,
         })
     }
 
@@ -140,6 +149,15 @@ impl InfluxUrl {
     #[must_use]
     pub const fn read_back(&self) -> bool {
         self.read_back
+    }
+
+    /// Whether what is sent is compressed.
+    #[must_use]
+    pub fn gzip(&self) -> bool {
+        let (host, _) = self.host();
+        let on_this_machine =
+            host == "localhost" || (host.parse::<IpAddr>()).is_ok_and(|address| address.is_loopback());
+        self.gzip.unwrap_or(!on_this_machine)
     }
 
     /// `host:port`, as an HTTP request takes it.
@@ -185,6 +203,8 @@ impl fmt::Display for InfluxUrl {
         let shown = [
             ("identity=tag", self.identity == Identity::Tag),
             ("read_back=true", self.read_back),
+            ("gzip=true", self.gzip == Some(true)),
+            ("gzip=false", self.gzip == Some(false)),
         ];
         for (parameter, _) in shown.into_iter().filter(|(_, on)| *on) {
             write!(f, "{sign}{parameter}")?;

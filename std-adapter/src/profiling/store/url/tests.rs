@@ -44,6 +44,8 @@ fn urls_and_what_they_show() {
         "influxdb://metrics/tests?identity=tag&read_back=true",
         "influxdb://metrics/?org=qa&bucket=b&token=hunter2&identity=tag",
         "influxdb://metrics/?org=qa&bucket=b&read_back=true",
+        "influxdb://[::1]/tests?gzip=true",
+        "influxdb://metrics/tests?gzip=no",
         "influxdb://metrics/tests?identity=name",
         "influxdb://metrics/tests?read_back=yes",
         "influxdb://metrics/?org=qa",
@@ -93,6 +95,24 @@ fn secrets_are_in_no_text() {
             url.key(),
         ] {
             assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn a_server_on_this_machine_is_sent_plain_text() {
+    for (url, gzip) in [
+        ("influxdb://localhost/tests", false),
+        ("influxdb://127.0.0.1:9/tests", false),
+        ("influxdb://[::1]/tests", false),
+        ("influxdb://[::1]/tests?gzip=true", true),
+        ("influxdb://localhost.example/tests", true),
+        ("influxdb://10.0.0.1/tests", true),
+        ("influxdb://10.0.0.1/tests?gzip=false", false),
+    ] {
+        match url.parse() {
+            Ok(StoreUrl::Influx(found)) => assert_eq!(found.gzip(), gzip, "{url}"),
+            other => panic!("{other:?}"),
         }
     }
 }
