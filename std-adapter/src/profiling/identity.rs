@@ -55,7 +55,7 @@ pub fn run_id(source: Fingerprint) -> String {
 /// ```
 #[must_use]
 pub fn event_id(run_id: &str, source: Fingerprint, position: u64, content: &[u8]) -> String {
-    EventIds::new(run_id, source).id(position, content)
+    EventIds::new(run_id, source).id(position, &[content])
 }
 
 /// The ids of the events of one file in one run: [`event_id`] with what they share hashed once.
@@ -79,9 +79,15 @@ impl EventIds {
         }
     }
 
-    pub(crate) fn id(&self, position: u64, content: &[u8]) -> String {
+    /// The id of the event at `position`; its content may come in pieces.
+    pub(crate) fn id(&self, position: u64, content: &[&[u8]]) -> String {
         let place = position.to_be_bytes();
-        let event = hash(self.begun.clone(), &[&place, content]).finalize();
+        let mut event = hash(self.begun.clone(), &[&place]);
+        event.update(length(content.iter().map(|piece| piece.len()).sum()));
+        for piece in content {
+            event.update(piece);
+        }
+        let event = event.finalize();
         // The events of a file have neighbouring ids, in their order: a database appends to its index
         // instead of touching a page per event. 32 bits of the file, 28 of the position, 62 of the event.
         let [a, b, c, d] = self.file;
@@ -122,11 +128,15 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
 
 fn hash(mut hasher: Sha256, parts: &[&[u8]]) -> Sha256 {
     for part in parts {
-        // The length in front keeps ("ab", "c") and ("a", "bc") apart.
-        hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hasher.update(length(part.len()));
         hasher.update(part);
     }
     hasher
+}
+
+/// What stands before each part: it keeps ("ab", "c") and ("a", "bc") apart.
+fn length(part: usize) -> [u8; 8] {
+    u64::try_from(part).unwrap_or(u64::MAX).to_be_bytes()
 }
 
 #[cfg(test)]

@@ -22,7 +22,8 @@
 //!
 //! Memory: a JSONL line (at most 16 MiB) at a time. Of a report all tests are held until its end,
 //! but of each only its names, its attempts and steps, and one line of each message (at most 512
-//! characters); besides, one XML token of at most 64 MiB, or 32 MiB of JSON.
+//! characters); besides, its text where that is no longer than 32 MiB, and beyond that one token of
+//! XML of at most 64 MiB, or those 32 MiB of JSON.
 
 use std::io::{self, BufRead, Chain, Cursor, Read};
 
@@ -53,6 +54,7 @@ mod text;
 mod time;
 mod url;
 mod warnings;
+mod xml;
 
 pub use detect::Found;
 pub use error::{Problem, SourceError};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use memchr::memchr;
 use quick_xml::events::BytesStart;
 
 use super::text;
@@ -23,6 +24,15 @@ impl<'t> Attributes<'t> {
     ///
     /// What is not well formed about them: syntax, one given twice, an unknown entity.
     pub(super) fn read(tag: &'t BytesStart<'_>, wanted: &[&'static str]) -> Result<Self, String> {
+        Self::check(tag, wanted, true)
+    }
+
+    /// The same for a tag of which no value is asked for: what is odd, and nothing kept.
+    pub(super) fn pass_over(tag: &'t BytesStart<'_>, wanted: &[&'static str]) -> Result<Self, String> {
+        Self::check(tag, wanted, false)
+    }
+
+    fn check(tag: &'t BytesStart<'_>, wanted: &[&'static str], keep: bool) -> Result<Self, String> {
         let mut out = Self::default();
         let mut names = Names::default();
         let mut list = tag.attributes();
@@ -37,8 +47,13 @@ impl<'t> Attributes<'t> {
                     name.chars().take(MAX_QUOTED).collect::<String>()
                 ));
             }
+            // Most values of most files are neither.
+            let escaped = memchr(b'&', attribute.value.as_bytes()).is_some();
+            if !keep && !escaped {
+                continue;
+            }
             let known = wanted.iter().copied().find(|known| *known == name);
-            if known.is_none() && !attribute.value.contains('&') {
+            if known.is_none() && !escaped {
                 continue;
             }
             let (value, replaced) = unescape(attribute.value).map_err(|reason| {
@@ -53,7 +68,12 @@ impl<'t> Attributes<'t> {
                         "`{known}` refers to a character that XML does not have; replaced"
                     ));
                 }
-                out.known.push((known, value));
+                if keep {
+                    if out.known.is_empty() {
+                        out.known.reserve(USUAL);
+                    }
+                    out.known.push((known, value));
+                }
             }
         }
         Ok(out)
@@ -103,6 +123,9 @@ impl<'t> Names<'t> {
         }
     }
 }
+
+/// As many as a test has: room for them is made at once.
+const USUAL: usize = 8;
 
 /// A tag has a dozen attributes at most where nobody means harm.
 const FEW: usize = 16;

@@ -85,6 +85,10 @@ pub(super) fn explain(error: Error, open: Option<(&str, Position)>, encoding: Op
 
 /// The beginning of a name or a text, fit to be printed.
 pub(super) fn short(text: &str) -> Cow<'_, str> {
+    // No more bytes are no more characters.
+    if text.len() <= MAX_QUOTED {
+        return text::visible(text);
+    }
     let end = text
         .char_indices()
         .nth(MAX_QUOTED)

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde::de::MapAccess;
 
-use super::json::{Members, Message, Object, Root, Text, each, skip};
+use super::json::{Members, Message, Object, Root, Text, Word, each, skip};
 use super::report::{Record, Report, Step};
 use super::url::Url;
 use crate::logging::redact;
@@ -69,8 +69,8 @@ impl Members for Log<'_> {
     const EXPECTED: &'static str = "the object `log`";
 
     fn object<'de, A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Text(key)) = map.next_key::<Text>()? {
-            match key.as_str() {
+        while let Some(Word(key)) = map.next_key::<Word<'_>>()? {
+            match &*key {
                 "pages" => map.next_value_seed(each(|found| page(found, self.har, self.report)))?,
                 "entries" => {
                     self.har.seen_entries = true;
@@ -101,11 +101,12 @@ struct PageTimings {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
+struct Entry<'t> {
     pageref: Option<Text>,
-    started_date_time: Option<Text>,
+    #[serde(borrow)]
+    started_date_time: Option<Word<'t>>,
     time: Option<f64>,
-    request: Request,
+    request: Request<'t>,
     response: Option<Response>,
     timings: Option<Timings>,
     #[serde(rename = "_resourceType")]
@@ -113,9 +114,10 @@ struct Entry {
 }
 
 #[derive(Deserialize)]
-struct Request {
+struct Request<'t> {
     method: Text,
-    url: Text,
+    #[serde(borrow)]
+    url: Word<'t>,
 }
 
 #[derive(Deserialize)]
@@ -163,7 +165,7 @@ fn page(found: Page, har: &mut Har, report: &mut Report) {
     har.pages.insert(found.id.0, name);
 }
 
-fn one(entry: Entry, report: &mut Report) {
+fn one(entry: Entry<'_>, report: &mut Report) {
     let page = entry.pageref.map(|page| page.0).filter(|page| !page.is_empty());
     let url = Url::parse(&entry.request.url.0);
     let mut step = Step::new(EventType::HttpRequest, None);

@@ -8,10 +8,12 @@
 //! | `passed` with `failureMessages`, no `invocations` | vitest: at least one attempt before the last |
 //! | a file with a message and no test | a warning: it could not be run |
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::MapAccess;
 
-use super::json::{Message, Root, Text, each, skip};
+use super::json::{Message, Root, Text, Word, each, skip};
 use super::report::{Report, Test, file_name};
 use crate::profiling::event::Status;
 
@@ -76,23 +78,24 @@ impl Root for Jest {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct File {
+struct File<'t> {
     name: Option<Text>,
     message: Option<Message>,
-    status: Option<Text>,
+    #[serde(borrow)]
+    status: Option<Word<'t>>,
     start_time: Option<f64>,
     #[serde(default)]
-    assertion_results: Vec<Found>,
+    assertion_results: Vec<Found<'t>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Found {
-    #[serde(default)]
-    ancestor_titles: Vec<Text>,
+struct Found<'t> {
+    #[serde(borrow, default)]
+    ancestor_titles: Vec<Word<'t>>,
     title: Option<Text>,
-    full_name: Option<Text>,
-    status: Option<Text>,
+    full_name: Option<Word<'t>>,
+    status: Option<Word<'t>>,
     duration: Option<f64>,
     start_at: Option<f64>,
     invocations: Option<u64>,
@@ -108,7 +111,7 @@ struct Location {
     line: Option<u64>,
 }
 
-fn one_file(file: File, report: &mut Report) {
+fn one_file(file: File<'_>, report: &mut Report) {
     let path = file.name.map(|name| name.0).unwrap_or_default();
     let failed = file.status.is_some_and(|status| status.0 == "failed");
     if file.assertion_results.is_empty() && failed {
@@ -123,16 +126,17 @@ fn one_file(file: File, report: &mut Report) {
     }
 }
 
-fn one(found: Found, path: &str, start: Option<f64>, report: &mut Report) {
+fn one(found: Found<'_>, path: &str, start: Option<f64>, report: &mut Report) {
     let mut titles: Vec<_> = found.ancestor_titles.into_iter().map(|title| title.0).collect();
     let suite = titles.join(" > ");
-    let title = found.title.or(found.full_name).map(|title| title.0);
-    titles.extend(title.clone());
+    let full_name = || found.full_name.map(|name| name.0.into_owned());
+    let title = found.title.map(|title| title.0).or_else(full_name);
+    titles.extend(title.as_deref().map(Cow::Borrowed));
     let mut test = Test {
         id: titles.join(" > "),
         ..Test::default()
     };
-    let status = match found.status.as_ref().map_or("", |status| status.0.as_str()) {
+    let status = match found.status.as_ref().map_or("", |status| &*status.0) {
         "passed" => Status::Passed,
         "failed" => Status::Failed,
         "pending" | "skipped" | "todo" | "disabled" => Status::Skipped,

@@ -1,7 +1,7 @@
 //! Reports in JSON, member by member and without a tree.
 //!
 //! A report of at most 32 MiB is read into memory and parsed there, which is several times faster
-//! than byte by byte from a stream; what is longer is parsed as a stream. Either way only what is
+//! than byte by byte from a stream, and is hashed meanwhile; what is longer is parsed as a stream. Either way only what is
 //! kept of a test outlives it. Objects and arrays that are read may be nested 128 deep; what is
 //! passed over, any depth.
 //!
@@ -9,7 +9,7 @@
 //! is read as U+FFFD.
 
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::marker::PhantomData;
 
 use serde::de::{
@@ -19,12 +19,12 @@ use serde_json::de::Read as JsonRead;
 
 use super::failure::Failure;
 use super::report::Report;
-use super::tap::{Position, Tap};
+use super::tap::{Held, IN_MEMORY, Position, Tap};
 use super::{Found, Problem};
 
 mod value;
 
-pub(super) use value::{Code, Message, Text};
+pub(super) use value::{Code, Message, Text, Word};
 
 /// The root object of a kind of report.
 pub(super) trait Root: Default {
@@ -50,32 +50,28 @@ pub(super) fn parse<R: BufRead, K: Root>(tap: Tap<R>) -> Result<Report, Failure>
 }
 
 /// The same with so many bytes in memory.
-fn parse_within<R: BufRead, K: Root>(mut tap: Tap<R>, limit: u64) -> Result<Report, Failure> {
+fn parse_within<R: BufRead, K: Root>(tap: Tap<R>, limit: u64) -> Result<Report, Failure> {
     let start = tap.position();
     let mut report = Report::new(K::FRAMEWORK, start);
     let mut root = K::default();
-    let mut bytes = Vec::new();
-    let parsed = match read_up_to(&mut tap, limit, &mut bytes) {
-        Err(error) => Err(serde_json::Error::io(error)),
-        Ok(Extent::Whole) => document(
-            serde_json::Deserializer::from_slice(&bytes),
-            &mut root,
-            &mut report,
-        ),
-        Ok(Extent::Part) => {
-            let stream = BufReader::with_capacity(CHUNK, bytes.chain(tap.by_ref()));
+    let (parsed, fingerprint) = match tap.hold(limit) {
+        Held::Whole(whole) => whole.read(|bytes| {
             document(
-                serde_json::Deserializer::from_reader(stream),
+                serde_json::Deserializer::from_slice(bytes),
                 &mut root,
                 &mut report,
             )
+        }),
+        Held::Part(mut tap) => {
+            let stream = BufReader::with_capacity(CHUNK, tap.by_ref());
+            let json = serde_json::Deserializer::from_reader(stream);
+            (document(json, &mut root, &mut report), tap.fingerprint())
         }
     };
-    let complete_tests = |report: &Report| u64::try_from(report.tests().count()).ok();
     if let Err(error) = parsed {
         return Err(Failure {
             at: place(start, &error),
-            complete_tests: complete_tests(&report),
+            complete_tests: u64::try_from(report.tests().count()).ok(),
             problem: explain(error),
         });
     }
@@ -86,33 +82,8 @@ fn parse_within<R: BufRead, K: Root>(mut tap: Tap<R>, limit: u64) -> Result<Repo
             problem: Problem::WrongKind(Found::JsonWithout(member)),
         });
     }
-    report.fingerprint = tap.fingerprint();
+    report.fingerprint = fingerprint;
     Ok(report)
-}
-
-/// How much of an input was read.
-enum Extent {
-    Whole,
-    Part,
-}
-
-/// Appends at most `limit` bytes to `bytes`, a buffer at a time: without clearing them first, and
-/// without growing step by step where one buffer is all there is.
-fn read_up_to<R: BufRead>(input: &mut R, limit: u64, bytes: &mut Vec<u8>) -> io::Result<Extent> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    while bytes.len() < limit {
-        let buffer = match input.fill_buf() {
-            Ok([]) => return Ok(Extent::Whole),
-            Ok(buffer) => buffer,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        let taken = buffer.get(..limit - bytes.len()).unwrap_or(buffer);
-        bytes.extend_from_slice(taken);
-        let taken = taken.len();
-        input.consume(taken);
-    }
-    Ok(Extent::Part)
 }
 
 /// One object and nothing after it.
@@ -138,8 +109,8 @@ impl<'de, K: Root> Visitor<'de> for RootVisitor<'_, K> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = Vec::<String>::new();
-        while let Some(Text(key)) = map.next_key::<Text>()? {
+        let mut seen = Vec::new();
+        while let Some(Word(key)) = map.next_key::<Word<'_>>()? {
             // A second list of tests would be counted on top of the first.
             if seen.contains(&key) {
                 return Err(A::Error::custom(format_args!("`{}` is given twice", cut(&key))));
@@ -288,8 +259,6 @@ fn cut(key: &str) -> String {
     key.chars().take(80).collect()
 }
 
-/// What is read into memory as a whole: 32 MiB.
-const IN_MEMORY: u64 = 32 << 20;
 /// What is read at a time of what is longer.
 const CHUNK: usize = 1 << 16;
 /// How many names of members are remembered; a report has a dozen.

@@ -12,7 +12,7 @@
 use serde::Deserialize;
 use serde::de::MapAccess;
 
-use super::json::{Members, Message, Objects, Root, Text, each, skip};
+use super::json::{Members, Message, Objects, Root, Text, Word, each, skip};
 use super::mocha::{Stats, hook, sum_up};
 use super::report::{Report, Test, file_name};
 use crate::profiling::event::Status;
@@ -62,8 +62,8 @@ impl Members for Suites<'_> {
         let report = &mut *self.0;
         let first = report.records.len();
         let (mut file, mut hooks) = (Text::default(), Vec::<Found>::new());
-        while let Some(Text(key)) = map.next_key::<Text>()? {
-            match key.as_str() {
+        while let Some(Word(key)) = map.next_key::<Word<'_>>()? {
+            match &*key {
                 "file" => file = map.next_value()?,
                 "tests" => map.next_value_seed(each(|found| one(found, report)))?,
                 "beforeHooks" | "afterHooks" => map.next_value_seed(each(|found: Found| {

@@ -14,10 +14,12 @@
 //! A test that passed although it was to fail is `unexpected` to Playwright, and failed here. One
 //! that was repeated only because another of its serial group failed is not flaky.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::MapAccess;
 
-use super::json::{Members, Message, Objects, Root, Text, each, skip};
+use super::json::{Members, Message, Objects, Root, Text, Word, each, skip};
 use super::report::{Report, Retry, Step, Test};
 use crate::profiling::event::{EventType, Status};
 
@@ -105,8 +107,8 @@ impl Members for Suites<'_> {
     fn object<'de, A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
         let first = self.report.records.len();
         let mut title = Text::default();
-        while let Some(Text(key)) = map.next_key::<Text>()? {
-            match key.as_str() {
+        while let Some(Word(key)) = map.next_key::<Word<'_>>()? {
+            match &*key {
                 "title" => title = map.next_value()?,
                 "specs" => map.next_value_seed(each(|spec| one_spec(spec, self.report)))?,
                 "suites" => map.next_value_seed(Objects(&mut Suites {
@@ -125,32 +127,35 @@ impl Members for Suites<'_> {
 }
 
 #[derive(Deserialize)]
-struct Spec {
+struct Spec<'t> {
     title: Text,
     file: Option<Text>,
     line: Option<u64>,
     #[serde(default)]
     tags: Vec<Text>,
     #[serde(default)]
-    tests: Vec<Found>,
+    #[serde(borrow)]
+    tests: Vec<Found<'t>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Found {
-    expected_status: Option<Text>,
-    status: Option<Text>,
+struct Found<'t> {
+    #[serde(borrow)]
+    expected_status: Option<Word<'t>>,
+    status: Option<Word<'t>>,
     project_name: Option<Text>,
     #[serde(default)]
-    results: Vec<Attempt>,
+    results: Vec<Attempt<'t>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Attempt {
-    status: Option<Text>,
+struct Attempt<'t> {
+    #[serde(borrow)]
+    status: Option<Word<'t>>,
     duration: Option<f64>,
-    start_time: Option<Text>,
+    start_time: Option<Word<'t>>,
     error: Option<Failed>,
     #[serde(default)]
     steps: Vec<RawStep>,
@@ -177,7 +182,7 @@ struct RawStep {
     steps: Vec<Self>,
 }
 
-fn one_spec(spec: Spec, report: &mut Report) {
+fn one_spec(spec: Spec<'_>, report: &mut Report) {
     let tags: Vec<_> = spec.tags.into_iter().map(|tag| tag.0).collect();
     for found in spec.tests {
         let project = found
@@ -193,12 +198,12 @@ fn one_spec(spec: Spec, report: &mut Report) {
         };
         let expected = found.expected_status.map(|status| status.0);
         let last = attempts(&mut test, found.results, report);
-        let status = found.status.as_ref().map_or("", |status| status.0.as_str());
+        let status = found.status.as_ref().map_or("", |status| &*status.0);
         test.status = Some(match status {
             "skipped" => Status::Skipped,
             "expected" if expected.as_deref() == Some("failed") => Status::Xfailed,
             "expected" | "flaky" => Status::Passed,
-            "unexpected" => match last.as_str() {
+            "unexpected" => match &*last {
                 "timedOut" => Status::Timeout,
                 "interrupted" => Status::Error,
                 _ => Status::Failed,
@@ -219,9 +224,9 @@ fn one_spec(spec: Spec, report: &mut Report) {
 }
 
 /// Reads the attempts into `test`; how the last one went.
-fn attempts(test: &mut Test, results: Vec<Attempt>, report: &mut Report) -> String {
+fn attempts<'t>(test: &mut Test, results: Vec<Attempt<'t>>, report: &mut Report) -> Cow<'t, str> {
     let count = results.len();
-    let mut last = String::new();
+    let mut last = Cow::default();
     for (number, attempt) in (1..).zip(results) {
         let at = attempt.start_time.and_then(|time| report.time(&time.0));
         let duration = report.millis(attempt.duration, &test.id);
@@ -238,7 +243,7 @@ fn attempts(test: &mut Test, results: Vec<Attempt>, report: &mut Report) -> Stri
         let status = attempt.status.map(|status| status.0).unwrap_or_default();
         if number < count {
             test.retries.push(Retry {
-                status: match status.as_str() {
+                status: match &*status {
                     "passed" => "passed",
                     "timedOut" => "timeout",
                     "skipped" => "skipped",
@@ -262,8 +267,10 @@ fn steps(test: &mut Test, raw: RawStep, outer: Option<&str>, attempt: usize, rep
         Some(outer) => format!("{outer} > {}", raw.title.0),
         None => raw.title.0,
     };
-    let mut step = Step::new(EventType::StepEnd, Some(name.clone()));
-    step.duration = report.millis(raw.duration, &name);
+    let duration = report.millis(raw.duration, &name);
+    let outer = (!raw.steps.is_empty()).then(|| name.clone());
+    let mut step = Step::new(EventType::StepEnd, Some(name));
+    step.duration = duration;
     step.metadata.push(("attempt", attempt.into()));
     let status = if raw.error.is_some() { "failed" } else { "passed" };
     step.metadata.push(("status", status.into()));
@@ -276,6 +283,6 @@ fn steps(test: &mut Test, raw: RawStep, outer: Option<&str>, attempt: usize, rep
     }
     test.steps.push(step);
     for inner in raw.steps {
-        steps(test, inner, Some(&name), attempt, report);
+        steps(test, inner, outer.as_deref(), attempt, report);
     }
 }

@@ -12,7 +12,7 @@
 use serde::Deserialize;
 use serde::de::MapAccess;
 
-use super::json::{Message, Root, Text, each, skip};
+use super::json::{Message, Root, Text, Word, each, skip};
 use super::report::{Report, Retry, Step, Test};
 use crate::profiling::event::{EventType, Millis, Status};
 
@@ -40,7 +40,7 @@ impl Root for PytestJson {
             "duration" => self.duration = map.next_value()?,
             "exitcode" => self.exitcode = map.next_value()?,
             "summary" => self.total = map.next_value::<Totals>()?.total,
-            "collectors" => map.next_value_seed(each(|found: Collector| collected(&found, report)))?,
+            "collectors" => map.next_value_seed(each(|found: Collector<'_>| collected(&found, report)))?,
             "tests" => {
                 self.seen_tests = true;
                 map.next_value_seed(each(|found| one(found, report)))?;
@@ -77,14 +77,15 @@ struct Totals {
 }
 
 #[derive(Deserialize)]
-struct Collector {
+struct Collector<'t> {
     nodeid: Text,
-    outcome: Text,
+    #[serde(borrow)]
+    outcome: Word<'t>,
     longrepr: Option<Message>,
 }
 
 /// A module that cannot be imported has no test to tell of it.
-fn collected(found: &Collector, report: &mut Report) {
+fn collected(found: &Collector<'_>, report: &mut Report) {
     if found.outcome.0 == "failed" {
         let why = found.longrepr.as_ref().and_then(|message| message.0.as_deref());
         report.warn(format!(
@@ -96,19 +97,21 @@ fn collected(found: &Collector, report: &mut Report) {
 }
 
 #[derive(Deserialize)]
-struct Found {
+struct Found<'t> {
     nodeid: Text,
     lineno: Option<u64>,
-    outcome: Text,
-    setup: Option<Stage>,
-    call: Option<Stage>,
-    teardown: Option<Stage>,
+    #[serde(borrow)]
+    outcome: Word<'t>,
+    setup: Option<Stage<'t>>,
+    call: Option<Stage<'t>>,
+    teardown: Option<Stage<'t>>,
 }
 
 #[derive(Deserialize)]
-struct Stage {
+struct Stage<'t> {
     duration: Option<f64>,
-    outcome: Option<Text>,
+    #[serde(borrow)]
+    outcome: Option<Word<'t>>,
     crash: Option<Crash>,
     longrepr: Option<Message>,
 }
@@ -118,7 +121,7 @@ struct Crash {
     message: Option<Message>,
 }
 
-impl Stage {
+impl Stage<'_> {
     fn failed(&self) -> bool {
         self.outcome.as_ref().is_some_and(|outcome| outcome.0 == "failed")
     }
@@ -135,7 +138,7 @@ impl Stage {
     }
 }
 
-fn one(found: Found, report: &mut Report) {
+fn one(found: Found<'_>, report: &mut Report) {
     let stages = [&found.setup, &found.call, &found.teardown];
     let [setup, call, teardown] = stages.map(|stage| stage_time(stage.as_ref(), &found.nodeid.0, report));
     let mut test = Test::default();
@@ -172,7 +175,7 @@ fn one(found: Found, report: &mut Report) {
         let mut step = Step::new(kind, None);
         step.duration = duration;
         if let Some(outcome) = &stage.outcome {
-            step.metadata.push(("status", outcome.0.as_str().into()));
+            step.metadata.push(("status", (&*outcome.0).into()));
         }
         test.steps.push(step);
     }
@@ -191,7 +194,7 @@ fn one(found: Found, report: &mut Report) {
     report.push(test);
 }
 
-fn stage_time(stage: Option<&Stage>, of: &str, report: &mut Report) -> Option<Millis> {
+fn stage_time(stage: Option<&Stage<'_>>, of: &str, report: &mut Report) -> Option<Millis> {
     let seconds = stage?.duration?;
     match Millis::from_seconds(seconds) {
         Ok(millis) => Some(millis),
@@ -199,8 +202,8 @@ fn stage_time(stage: Option<&Stage>, of: &str, report: &mut Report) -> Option<Mi
     }
 }
 
-fn from_stages(found: &Found) -> Status {
-    let failed = |stage: &Option<Stage>| stage.as_ref().is_some_and(Stage::failed);
+fn from_stages(found: &Found<'_>) -> Status {
+    let failed = |stage: &Option<Stage<'_>>| stage.as_ref().is_some_and(Stage::failed);
     if failed(&found.setup) || failed(&found.teardown) {
         Status::Error
     } else if failed(&found.call) {

@@ -19,14 +19,13 @@ use std::io::BufRead;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use quick_xml::Reader;
-use quick_xml::events::{BytesStart, Event};
+use quick_xml::events::BytesStart;
 
 use super::attributes::Attributes;
-use super::failure::{self, Failure, MAX_TOKEN, short};
-use super::open::OpenElements;
+use super::failure::{Failure, short};
 use super::report::{Report, Step, Test};
-use super::tap::{Position, Tap};
+use super::tap::Tap;
+use super::xml::{self, Here};
 use super::{Found, Problem, text};
 use crate::profiling::event::{EventType, Millis, Status};
 
@@ -39,58 +38,22 @@ use ended::Ended;
 pub(super) fn parse<R: BufRead>(tap: Tap<R>) -> Result<Report, Failure> {
     let mut walk = Walk {
         report: Report::new("robot", tap.position()),
-        open: OpenElements::default(),
         stack: Vec::new(),
         total: None,
         rooted: false,
-        encoding: None,
     };
-    let mut reader = Reader::from_reader(tap);
-    reader.config_mut().expand_empty_elements = true;
-    let mut buffer = Vec::new();
-    loop {
-        buffer.clear();
-        let at = reader.get_ref().position();
-        reader.get_mut().allow(MAX_TOKEN);
-        let step = match reader.read_event_into(&mut buffer) {
-            Ok(Event::Eof) => {
-                walk.report.fingerprint = reader.get_ref().fingerprint();
-                let end = reader.get_ref().position();
-                return match walk.end() {
-                    Ok(()) => Ok(walk.report),
-                    Err(problem) => Err(fail(&walk.report, end, problem)),
-                };
-            }
-            Ok(event) => walk.step(at, &event),
-            Err(error) => {
-                let open = walk.open.last();
-                Err(failure::explain(error, open, walk.encoding.as_deref()))
-            }
-        };
-        if let Err(problem) = step {
-            return Err(fail(&walk.report, at, problem));
-        }
-    }
-}
-
-fn fail(report: &Report, at: Position, problem: Problem) -> Failure {
-    Failure {
-        at,
-        problem,
-        complete_tests: u64::try_from(report.tests().count()).ok(),
-    }
+    walk.report.fingerprint = xml::walk(tap, &mut walk)?;
+    Ok(walk.report)
 }
 
 struct Walk {
     report: Report,
-    open: OpenElements,
     /// What the open elements are to us.
     stack: Vec<Frame>,
     /// Passed, failed and skipped tests by the statistics at the end.
     total: Option<[Option<u64>; 3]>,
     /// The root element has begun.
     rooted: bool,
-    encoding: Option<String>,
 }
 
 /// What an open element is to us.
@@ -114,32 +77,8 @@ enum Frame {
     Other,
 }
 
-impl Walk {
-    fn step(&mut self, at: Position, event: &Event<'_>) -> Result<(), Problem> {
-        match event {
-            Event::Start(tag) => self.start(at, tag)?,
-            Event::End(_) => self.close(),
-            Event::Text(text) => self.text(text.as_ref())?,
-            Event::CData(text) => self.text(text.as_ref())?,
-            Event::GeneralRef(name) => {
-                let mut replaced = String::new();
-                text::push_reference(&mut replaced, name.as_ref()).map_err(Problem::Malformed)?;
-                self.text(&replaced)?;
-            }
-            Event::DocType(doctype) => failure::check_doctype(doctype)?,
-            Event::Decl(declaration) => {
-                self.encoding = declaration
-                    .encoding()
-                    .and_then(Result::ok)
-                    .map(std::borrow::Cow::into_owned);
-            }
-            // An empty element is expanded, the end is seen before.
-            Event::Empty(_) | Event::Eof | Event::Comment(_) | Event::PI(_) => {}
-        }
-        Ok(())
-    }
-
-    fn start(&mut self, at: Position, tag: &BytesStart<'_>) -> Result<(), Problem> {
+impl xml::Walk for Walk {
+    fn start(&mut self, here: &mut Here<'_, '_>, tag: &BytesStart<'_>) -> Result<(), Problem> {
         let local = tag.local_name();
         let name = local.as_ref();
         if self.stack.len() >= MAX_DEPTH {
@@ -148,7 +87,7 @@ impl Walk {
         // Below a keyword nothing is read, and most of a file is there.
         let inside = self.stack.last();
         if matches!((inside, name), (Some(Frame::Other), _)) {
-            self.begin(Frame::Other, name, at);
+            self.stack.push(Frame::Other);
             return Ok(());
         }
         let mut attributes = Attributes::read(tag, &KNOWN).map_err(Problem::Malformed)?;
@@ -196,7 +135,7 @@ impl Walk {
                 Frame::Step(Box::new(step), None)
             }
             ("status", Some(Frame::Test(_) | Frame::Suite { .. } | Frame::Step(..))) => {
-                let ended = self.ended(&mut attributes);
+                let ended = self.ended(here, &mut attributes);
                 Frame::Status(ended, String::new())
             }
             ("tag", Some(Frame::Test(_))) => Frame::Tag(String::new()),
@@ -209,75 +148,12 @@ impl Walk {
             }
             (_, Some(_)) => Frame::Other,
         };
-        self.begin(frame, name, at);
-        Ok(())
-    }
-
-    fn begin(&mut self, frame: Frame, name: &str, at: Position) {
-        self.open.push(name, at);
+        if matches!(frame, Frame::Test(_) | Frame::Suite { .. } | Frame::Step(..)) {
+            // A warning about its status tells this place.
+            here.at();
+        }
         self.stack.push(frame);
-    }
-
-    fn suite(&self, outer: Option<String>, name: Option<String>) -> Frame {
-        let name = name.unwrap_or_default();
-        Frame::Suite {
-            name: match outer {
-                Some(outer) => format!("{outer}.{name}"),
-                None => name,
-            },
-            first: self.report.records.len(),
-            teardown: None,
-        }
-    }
-
-    fn ended(&mut self, attributes: &mut Attributes<'_>) -> Ended {
-        // Robot 7 and later; before that, the two times.
-        let start = attributes.take("start").or_else(|| attributes.take("starttime"));
-        let at = start.and_then(|start| self.time(&start));
-        let elapsed = attributes.take("elapsed");
-        let duration = match elapsed {
-            Some(elapsed) => {
-                let millis = elapsed
-                    .parse()
-                    .ok()
-                    .and_then(|seconds| Millis::from_seconds(seconds).ok());
-                if millis.is_none() {
-                    let open = self.open.last().map_or(self.report.at, |(_, at)| at);
-                    self.report.warnings.push(
-                        open,
-                        format!(
-                            "`elapsed` is `{}`, expected seconds from 0 to 1e9; taken as not measured",
-                            short(&elapsed)
-                        ),
-                    );
-                }
-                millis
-            }
-            None => attributes
-                .take("endtime")
-                .and_then(|end| self.time(&end))
-                .zip(at)
-                .and_then(|(end, at)| Millis::from_seconds(end.duration_since(at).as_secs_f64()).ok()),
-        };
-        Ended {
-            how: attributes.take_owned("status").unwrap_or_default(),
-            at,
-            duration,
-            message: String::new(),
-        }
-    }
-
-    fn time(&mut self, found: &str) -> Option<Timestamp> {
-        // Before Robot 7 there is a space between date and time.
-        if found.contains('T') {
-            return self.report.time(found);
-        }
-        match DateTime::strptime("%Y%m%d %H:%M:%S%.f", found) {
-            Ok(old) => TimeZone::UTC.to_timestamp(old).ok(),
-            // What Robot writes where there is none.
-            Err(_) if found == "N/A" => None,
-            Err(_) => self.report.time(found),
-        }
+        Ok(())
     }
 
     fn text(&mut self, raw: &str) -> Result<(), Problem> {
@@ -299,7 +175,6 @@ impl Walk {
         let Some(frame) = self.stack.pop() else {
             return;
         };
-        self.open.pop();
         let outermost = self.stack.len() == ROOT_SUITE;
         let outer = self.stack.last_mut();
         match (frame, outer) {
@@ -354,10 +229,6 @@ impl Walk {
     }
 
     fn end(&mut self) -> Result<(), Problem> {
-        if let Some((open, since)) = self.open.last() {
-            let open = open.to_owned();
-            return Err(Problem::Truncated { open, since });
-        }
         if !self.rooted {
             return Err(Problem::Malformed("no root element".to_owned()));
         }
@@ -374,6 +245,74 @@ impl Walk {
             self.report.warn("the report has no test in it");
         }
         Ok(())
+    }
+
+    fn complete_tests(&self) -> Option<u64> {
+        u64::try_from(self.report.tests().count()).ok()
+    }
+}
+
+impl Walk {
+    fn suite(&self, outer: Option<String>, name: Option<String>) -> Frame {
+        let name = name.unwrap_or_default();
+        Frame::Suite {
+            name: match outer {
+                Some(outer) => format!("{outer}.{name}"),
+                None => name,
+            },
+            first: self.report.records.len(),
+            teardown: None,
+        }
+    }
+
+    fn ended(&mut self, here: &Here<'_, '_>, attributes: &mut Attributes<'_>) -> Ended {
+        // Robot 7 and later; before that, the two times.
+        let start = attributes.take("start").or_else(|| attributes.take("starttime"));
+        let at = start.and_then(|start| self.time(&start));
+        let elapsed = attributes.take("elapsed");
+        let duration = match elapsed {
+            Some(elapsed) => {
+                let millis = elapsed
+                    .parse()
+                    .ok()
+                    .and_then(|seconds| Millis::from_seconds(seconds).ok());
+                if millis.is_none() {
+                    let open = here.outer_at().unwrap_or(self.report.at);
+                    self.report.warnings.push(
+                        open,
+                        format!(
+                            "`elapsed` is `{}`, expected seconds from 0 to 1e9; taken as not measured",
+                            short(&elapsed)
+                        ),
+                    );
+                }
+                millis
+            }
+            None => attributes
+                .take("endtime")
+                .and_then(|end| self.time(&end))
+                .zip(at)
+                .and_then(|(end, at)| Millis::from_seconds(end.duration_since(at).as_secs_f64()).ok()),
+        };
+        Ended {
+            how: attributes.take_owned("status").unwrap_or_default(),
+            at,
+            duration,
+            message: String::new(),
+        }
+    }
+
+    fn time(&mut self, found: &str) -> Option<Timestamp> {
+        // Before Robot 7 there is a space between date and time.
+        if found.contains('T') {
+            return self.report.time(found);
+        }
+        match DateTime::strptime("%Y%m%d %H:%M:%S%.f", found) {
+            Ok(old) => TimeZone::UTC.to_timestamp(old).ok(),
+            // What Robot writes where there is none.
+            Err(_) if found == "N/A" => None,
+            Err(_) => self.report.time(found),
+        }
     }
 }
 

@@ -8,6 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::profiling::identity::Fingerprint;
 
+mod held;
+
+pub(crate) use held::Held;
+
 /// A place in a file. Both count from 1; columns count bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
@@ -20,6 +24,18 @@ pub struct Position {
 impl Position {
     /// The first byte of a file.
     pub const START: Self = Self { line: 1, column: 1 };
+
+    /// Goes on behind `bytes`.
+    pub(super) fn pass(&mut self, bytes: &[u8]) {
+        let newlines = memchr_iter(b'\n', bytes).count();
+        let mut tail = bytes.len();
+        if newlines > 0 {
+            tail -= memrchr(b'\n', bytes).map_or(0, |last| last + 1);
+            self.column = 1;
+        }
+        self.line += count(newlines);
+        self.column += count(tail);
+    }
 }
 
 impl fmt::Display for Position {
@@ -97,16 +113,7 @@ impl<R: BufRead> BufRead for Tap<R> {
     fn consume(&mut self, amount: usize) {
         // The bytes are still in the buffer of the reader below: looking again costs no I/O.
         if let Ok(available) = self.inner.fill_buf() {
-            let taken = available.get(..amount).unwrap_or(available);
-            let newlines = memchr_iter(b'\n', taken).count();
-            let mut tail = taken.len();
-            if newlines > 0 {
-                let last = memrchr(b'\n', taken).map_or(0, |last| last + 1);
-                tail -= last;
-                self.position.column = 1;
-            }
-            self.position.line += count(newlines);
-            self.position.column += count(tail);
+            self.position.pass(available.get(..amount).unwrap_or(available));
         }
         self.ahead = self.ahead.saturating_sub(amount);
         self.budget = self.budget.saturating_sub(count(amount));
@@ -126,6 +133,10 @@ impl<R: BufRead> Read for Tap<R> {
 fn count(amount: usize) -> u64 {
     u64::try_from(amount).unwrap_or(u64::MAX)
 }
+
+/// What is read into memory as a whole: 32 MiB. Parsing there is several times faster than from a
+/// stream.
+pub(crate) const IN_MEMORY: u64 = 32 << 20;
 
 /// The budget of a token is used up.
 #[derive(Debug)]

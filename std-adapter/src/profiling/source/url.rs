@@ -27,7 +27,7 @@ impl<'u> Url<'u> {
     }
 
     pub(super) fn without_query(&self) -> String {
-        format!("{}://{}{}", self.scheme, self.host, self.path)
+        [self.scheme, "://", self.host, self.path].concat()
     }
 }
 

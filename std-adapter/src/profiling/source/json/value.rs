@@ -1,10 +1,15 @@
 //! Texts of a report, as they are kept.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 
 use crate::profiling::source::text;
+
+/// A text that is looked at and not kept: of a report in memory, borrowed. Control characters are visible.
+#[derive(Debug, Default)]
+pub(in crate::profiling::source) struct Word<'t>(pub(in crate::profiling::source) Cow<'t, str>);
 
 /// A name: text with control characters made visible.
 #[derive(Debug, Default)]
@@ -13,6 +18,38 @@ pub(in crate::profiling::source) struct Text(pub(in crate::profiling::source) St
 /// The first line of a message, without colours, at most 512 characters of it.
 #[derive(Debug, Default)]
 pub(in crate::profiling::source) struct Message(pub(in crate::profiling::source) Option<String>);
+
+impl<'de: 't, 't> Deserialize<'de> for Word<'t> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrowing;
+
+        impl<'de> Visitor<'de> for Borrowing {
+            type Value = Word<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_borrowed_bytes<E: serde::de::Error>(self, found: &'de [u8]) -> Result<Word<'de>, E> {
+                match std::str::from_utf8(found) {
+                    Ok(found) => Ok(Word(text::visible(found))),
+                    Err(_) => self.visit_bytes(found),
+                }
+            }
+
+            fn visit_bytes<E: serde::de::Error>(self, found: &[u8]) -> Result<Word<'de>, E> {
+                let owned = |found: &str| Word(Cow::Owned(text::visible(found).into_owned()));
+                Bytes(owned).visit_bytes(found)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, found: &str) -> Result<Word<'de>, E> {
+                self.visit_bytes(found.as_bytes())
+            }
+        }
+
+        deserializer.deserialize_bytes(Borrowing)
+    }
+}
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -129,9 +129,10 @@ impl Emitter {
             metadata.insert("error_type".to_owned(), error_type.into());
         }
         let suite = case.suite.and_then(|suite| self.suites.get(suite));
-        let content = [content, " ", &test_id].concat();
         Event {
-            event_id: self.ids.id(case.index, content.as_bytes()),
+            event_id: self
+                .ids
+                .id(case.index, &[content, " ", &test_id].map(str::as_bytes)),
             run_id: self.run_id.clone(),
             test_id,
             event_type,

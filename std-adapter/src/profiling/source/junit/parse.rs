@@ -2,58 +2,31 @@
 
 use std::io::BufRead;
 
-use quick_xml::Reader;
-use quick_xml::events::{BytesStart, Event};
+use quick_xml::events::BytesStart;
 
 use super::attributes::KNOWN;
 use super::report::{Attempt, Case, Outcome, Report, Skip, Suite};
 use crate::profiling::source::attributes::Attributes;
-use crate::profiling::source::failure::{self, Failure, MAX_TOKEN, short};
-use crate::profiling::source::open::OpenElements;
+use crate::profiling::source::failure::{Failure, short};
 use crate::profiling::source::tap::{Position, Tap};
 use crate::profiling::source::text;
+use crate::profiling::source::xml::{self, Here};
 use crate::profiling::source::{Found, Problem};
 
 /// Reads a whole report.
 pub(super) fn parse<R: BufRead>(tap: Tap<R>) -> Result<Report, Failure> {
-    let mut reader = Reader::from_reader(tap);
-    // One shape of element less to handle.
-    reader.config_mut().expand_empty_elements = true;
     let mut walk = Walk::default();
-    let mut buffer = Vec::new();
-    loop {
-        buffer.clear();
-        let at = reader.get_ref().position();
-        reader.get_mut().allow(MAX_TOKEN);
-        let step = match reader.read_event_into(&mut buffer) {
-            Ok(Event::Eof) => {
-                let end = reader.get_ref().position();
-                return match walk.end() {
-                    Ok(mut report) => {
-                        report.fingerprint = reader.get_ref().fingerprint();
-                        Ok(report)
-                    }
-                    Err(problem) => Err(walk.failure(end, problem)),
-                };
-            }
-            Ok(event) => walk.step(at, &event),
-            Err(error) => Err(failure::explain(
-                error,
-                walk.open.last(),
-                walk.encoding.as_deref(),
-            )),
-        };
-        if let Err(problem) = step {
-            return Err(walk.failure(at, problem));
-        }
-    }
+    let fingerprint = xml::walk(tap, &mut walk)?;
+    Ok(Report {
+        fingerprint,
+        ..walk.report
+    })
 }
 
 /// Where the walk is and what it has seen.
 #[derive(Default)]
 struct Walk {
     report: Report,
-    open: OpenElements,
     /// What the open elements are to us.
     stack: Vec<Frame>,
     /// The root element was closed.
@@ -62,8 +35,6 @@ struct Walk {
     cases: u64,
     /// Times without a zone were already mentioned.
     told_zone: bool,
-    /// The encoding in the XML declaration.
-    encoding: Option<String>,
 }
 
 /// What an open element is to us.
@@ -87,43 +58,22 @@ enum Verdict {
     After,
 }
 
-impl Walk {
-    fn step(&mut self, at: Position, event: &Event<'_>) -> Result<(), Problem> {
-        match event {
-            Event::Start(tag) => self.start(at, tag),
-            Event::End(_) => {
-                self.close();
-                Ok(())
-            }
-            Event::Text(text) => self.text(text.as_ref()),
-            Event::CData(text) => self.text(text.as_ref()),
-            Event::GeneralRef(name) => {
-                let mut replaced = String::new();
-                text::push_reference(&mut replaced, name.as_ref()).map_err(Problem::Malformed)?;
-                self.text(&replaced)
-            }
-            Event::DocType(doctype) => failure::check_doctype(doctype),
-            Event::Decl(declaration) => {
-                self.encoding = declaration
-                    .encoding()
-                    .and_then(Result::ok)
-                    .map(std::borrow::Cow::into_owned);
-                Ok(())
-            }
-            // Both begin and end elsewhere: an empty element is expanded, the end is seen before.
-            Event::Empty(_) | Event::Eof => Ok(()),
-            Event::Comment(_) | Event::PI(_) => Ok(()),
-        }
-    }
-
-    fn start(&mut self, at: Position, tag: &BytesStart<'_>) -> Result<(), Problem> {
+impl xml::Walk for Walk {
+    fn start(&mut self, here: &mut Here<'_, '_>, tag: &BytesStart<'_>) -> Result<(), Problem> {
         let local = tag.local_name();
         let name = local.as_ref();
         if self.stack.len() >= MAX_DEPTH {
             return Err(Problem::TooDeep { limit: MAX_DEPTH });
         }
-        let mut attributes = Attributes::read(tag, &KNOWN).map_err(Problem::Malformed)?;
         let parent = self.stack.last();
+        let told = matches!(parent, None | Some(Frame::Case(_)));
+        let attributes = if told || matches!(name, "testsuite" | "testcase" | "failure" | "error") {
+            Attributes::read(tag, &KNOWN)
+        } else {
+            // Properties and the like.
+            Attributes::pass_over(tag, &KNOWN)
+        };
+        let mut attributes = attributes.map_err(Problem::Malformed)?;
         let frame = match (name, parent) {
             (_, None) if self.closed => {
                 return Err(Problem::Malformed(format!(
@@ -132,41 +82,38 @@ impl Walk {
                 )));
             }
             ("testsuites", None) => {
-                self.report.root_at = Some(at);
+                self.report.root_at = Some(here.at());
                 self.root(&mut attributes)
             }
             ("testsuite", None) => {
-                self.report.root_at = Some(at);
-                self.suite(at, &mut attributes, None)
+                self.report.root_at = Some(here.at());
+                self.suite(here.at(), &mut attributes, None)
             }
             ("testsuite", Some(Frame::Root { counted })) => {
                 let counted = *counted;
-                self.suite(at, &mut attributes, Some((None, counted)))
+                self.suite(here.at(), &mut attributes, Some((None, counted)))
             }
             ("testsuite", Some(&Frame::Suite(around))) => {
-                self.suite(at, &mut attributes, Some((Some(around), false)))
+                self.suite(here.at(), &mut attributes, Some((Some(around), false)))
             }
-            ("testcase", Some(Frame::Root { .. })) => self.case(at, &mut attributes, None),
-            ("testcase", Some(&Frame::Suite(suite))) => self.case(at, &mut attributes, Some(suite)),
+            ("testcase", Some(Frame::Root { .. })) => self.case(here.at(), &mut attributes, None),
+            ("testcase", Some(&Frame::Suite(suite))) => self.case(here.at(), &mut attributes, Some(suite)),
             ("failure" | "error", Some(Frame::Root { .. } | Frame::Suite(_))) => {
                 let message = attributes
                     .take("message")
                     .and_then(|text| text::first_line(&text));
                 let message = message.unwrap_or_else(|| "no message".to_owned());
-                self.report
-                    .warnings
-                    .push(at, format!("<{name}> of a suite, not of a test: {message}"));
+                self.report.warnings.push(
+                    here.at(),
+                    format!("<{name}> of a suite, not of a test: {message}"),
+                );
                 Frame::Other
             }
             ("testcase" | "testsuite", Some(Frame::Case(_) | Frame::Verdict(..) | Frame::Other)) => {
-                let inside = self
-                    .open
-                    .last()
-                    .map(|(open, _)| open.to_owned())
-                    .unwrap_or_default();
+                let inside = here.outer().unwrap_or_default().to_owned();
                 self.report
                     .warnings
-                    .push(at, format!("<{name}> inside <{inside}>: left out"));
+                    .push(here.at(), format!("<{name}> inside <{inside}>: left out"));
                 Frame::Other
             }
             (_, Some(Frame::Case(_))) => self.verdict(name, &mut attributes),
@@ -175,13 +122,68 @@ impl Walk {
             (_, Some(_)) => Frame::Other,
         };
         for odd in attributes.odd {
-            self.report.warnings.push(at, odd);
+            self.report.warnings.push(here.at(), odd);
         }
-        self.open.push(name, at);
         self.stack.push(frame);
         Ok(())
     }
 
+    fn text(&mut self, raw: &str) -> Result<(), Problem> {
+        match self.stack.last_mut() {
+            None if raw.trim_ascii().is_empty() => Ok(()),
+            None => {
+                let side = if self.closed { "after" } else { "before" };
+                Err(Problem::Malformed(format!(
+                    "text {side} the root element: `{}`",
+                    short(raw.trim())
+                )))
+            }
+            Some(Frame::Verdict(_, Attempt { message: None, .. }, kept)) => {
+                // Leading blank lines are dropped and what is kept stays small.
+                let raw = if kept.is_empty() { raw.trim_start() } else { raw };
+                if kept.len() < text::MAX_MESSAGE * 4 && !kept.contains('\n') {
+                    let part: String = raw.chars().take(text::MAX_MESSAGE + 1).collect();
+                    text::push_visible(kept, &part);
+                }
+                Ok(())
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn close(&mut self) {
+        let Some(frame) = self.stack.pop() else {
+            return;
+        };
+        self.closed = self.stack.is_empty();
+        match frame {
+            Frame::Case(case) => self.close_case(*case),
+            Frame::Verdict(verdict, mut attempt, kept) => {
+                if attempt.message.is_none() {
+                    attempt.message = text::first_line(&kept);
+                }
+                if let Some(Frame::Case(case)) = self.stack.last_mut() {
+                    Self::judge(&mut self.report, case, verdict, attempt);
+                }
+            }
+            Frame::Root { .. } | Frame::Suite(_) | Frame::Other => {}
+        }
+    }
+
+    fn end(&mut self) -> Result<(), Problem> {
+        if !self.closed {
+            return Err(Problem::Malformed("no root element".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn complete_tests(&self) -> Option<u64> {
+        let complete = u64::try_from(self.report.cases.len()).unwrap_or(u64::MAX);
+        self.report.root_at.map(|_| complete)
+    }
+}
+
+impl Walk {
     fn root(&mut self, attributes: &mut Attributes<'_>) -> Frame {
         let name = attributes.take("name").unwrap_or_default();
         self.report.pytest |= name == "pytest tests";
@@ -302,48 +304,6 @@ impl Walk {
         Some(timestamp)
     }
 
-    fn text(&mut self, raw: &str) -> Result<(), Problem> {
-        match self.stack.last_mut() {
-            None if raw.trim_ascii().is_empty() => Ok(()),
-            None => {
-                let side = if self.closed { "after" } else { "before" };
-                Err(Problem::Malformed(format!(
-                    "text {side} the root element: `{}`",
-                    short(raw.trim())
-                )))
-            }
-            Some(Frame::Verdict(_, Attempt { message: None, .. }, kept)) => {
-                // Leading blank lines are dropped and what is kept stays small.
-                let raw = if kept.is_empty() { raw.trim_start() } else { raw };
-                if kept.len() < text::MAX_MESSAGE * 4 && !kept.contains('\n') {
-                    let part: String = raw.chars().take(text::MAX_MESSAGE + 1).collect();
-                    text::push_visible(kept, &part);
-                }
-                Ok(())
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
-    fn close(&mut self) {
-        let (Some(frame), Some(at)) = (self.stack.pop(), self.open.pop()) else {
-            return;
-        };
-        self.closed = self.stack.is_empty();
-        match frame {
-            Frame::Case(case) => self.close_case(at, *case),
-            Frame::Verdict(verdict, mut attempt, kept) => {
-                if attempt.message.is_none() {
-                    attempt.message = text::first_line(&kept);
-                }
-                if let Some(Frame::Case(case)) = self.stack.last_mut() {
-                    Self::judge(&mut self.report, case, verdict, attempt);
-                }
-            }
-            Frame::Root { .. } | Frame::Suite(_) | Frame::Other => {}
-        }
-    }
-
     fn judge(report: &mut Report, case: &mut Case, verdict: Verdict, attempt: Attempt) {
         let [failures, errors, skipped] = &mut report.elements;
         match verdict {
@@ -369,43 +329,19 @@ impl Walk {
         }
     }
 
-    fn close_case(&mut self, at: Position, case: Case) {
+    fn close_case(&mut self, case: Case) {
         if case.name.is_empty() && case.classname.is_empty() {
             let why = case
                 .attempt
                 .message
                 .map_or_else(String::new, |message| format!(": {message}"));
             self.report.warnings.push(
-                at,
+                case.at,
                 format!("<testcase> without a name: not a test, the run was interrupted here{why}"),
             );
             return;
         }
         self.report.cases.push(case);
-    }
-
-    /// What is left once the input has ended: a report, if everything was closed.
-    fn end(&mut self) -> Result<Report, Problem> {
-        if let Some((name, since)) = self.open.last() {
-            return Err(Problem::Truncated {
-                open: name.to_owned(),
-                since,
-            });
-        }
-        if !self.closed {
-            return Err(Problem::Malformed("no root element".to_owned()));
-        }
-        Ok(std::mem::take(&mut self.report))
-    }
-
-    fn failure(&self, at: Position, problem: Problem) -> Failure {
-        let known = self.report.root_at.is_some();
-        let complete = u64::try_from(self.report.cases.len()).unwrap_or(u64::MAX);
-        Failure {
-            at,
-            problem,
-            complete_tests: known.then_some(complete),
-        }
     }
 }
 

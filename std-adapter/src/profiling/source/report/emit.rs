@@ -1,7 +1,7 @@
 //! A report that was read to its end, into events.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
-use std::fmt::Write as _;
 use std::io::BufRead;
 
 use jiff::Timestamp;
@@ -168,11 +168,14 @@ impl Emitter {
     }
 
     fn event(&self, test_id: &str, event_type: EventType, number: u64) -> Event {
-        let mut content = String::with_capacity(test_id.len() + 32);
-        // Writing to a String cannot fail.
-        let _ = write!(content, "{} {number} {test_id}", event_type.as_str());
+        let number = match number {
+            // Nearly always.
+            1 => Cow::Borrowed("1"),
+            more => Cow::Owned(more.to_string()),
+        };
+        let content = [event_type.as_str(), " ", &number, " ", test_id].map(str::as_bytes);
         Event {
-            event_id: self.ids.id(self.position, content.as_bytes()),
+            event_id: self.ids.id(self.position, &content),
             run_id: self.run_id.clone(),
             test_id: test_id.to_owned(),
             event_type,
