@@ -507,7 +507,7 @@ pub(crate) enum ProfileCommand {
 /// `profile ingest`.
 #[derive(Debug, Args)]
 pub(crate) struct IngestArgs {
-    /// Test reports, HTTP archives or files with one JSON event per line
+    /// Test reports, HTTP archives or files with one JSON event per line; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 

@@ -5,6 +5,7 @@ mod support;
 #[path = "profile_ingest/trouble.rs"]
 mod trouble;
 
+use std::fs::File;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -155,6 +156,35 @@ fn lines_that_are_no_events_cost_a_code_and_nothing_else() {
         ),
         (Some(0), &json!(2), &json!(2))
     );
+}
+
+#[test]
+fn a_file_without_a_single_event_is_not_said_to_be_stored() {
+    let place = Place::new();
+    place.write("list.json", r#"{"test-count":19}"#);
+    let (ran, object) = place.ingest_json(&["list.json", "--store", DB]);
+    assert_eq!(
+        (ran.code, object["files"][0]["outcome"].as_str()),
+        (Some(3), Some("invalid"))
+    );
+    let ran = place.ingest(&["list.json", "--store", DB]);
+    let error = "error: 1 of 1 line is not an event\n  --> list.json:1:17\n   missing field `test_id`\n\
+                 hint: nothing of it is stored; is it a file with one event per line?\n";
+    assert!(ran.stderr.ends_with(error), "{}", ran.stderr);
+}
+
+#[test]
+fn a_dash_is_standard_input() {
+    let place = Place::new();
+    let report = fixture("pytest/pytest-all-pass.xml");
+    let mut command = place.command(&["-", "--store", DB]);
+    let ran = command.stdin(File::open(&report).unwrap()).output().unwrap();
+    let stdout = String::from_utf8(ran.stdout).unwrap();
+    assert!(stdout.starts_with("-  JUnit XML, run "), "{stdout}");
+    assert_eq!(place.count("events.db"), 6);
+    // The same events as those of the file: what the input is called enters no id.
+    let (_, object) = place.ingest_json(&[&report, "--store", DB]);
+    assert_eq!(object["totals"]["already_there"], 6);
 }
 
 #[test]

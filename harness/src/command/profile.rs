@@ -18,7 +18,8 @@ mod target;
 mod text;
 
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{self, BufReader, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use crossbridge_core::Guard;
@@ -112,7 +113,7 @@ struct Session<'i, 's, S> {
 impl<S: EventStore> Session<'_, '_, S> {
     /// Stores one file; an error is the end of store and spool.
     fn file(&mut self, path: &Path, file: &mut FileOutcome) -> Result<(), Box<Unusable>> {
-        let input = match File::open(path) {
+        let input = match open(path) {
             Ok(input) => input,
             Err(error) => {
                 file.end = End::NoFile(error);
@@ -179,6 +180,15 @@ impl<S: EventStore> Session<'_, '_, S> {
         };
         file.end = End::Unfinished { uncertain };
         Err(Box::new(unusable))
+    }
+}
+
+/// The file, or standard input for `-`.
+fn open(path: &Path) -> io::Result<File> {
+    if path == Path::new("-") {
+        Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+    } else {
+        File::open(path)
     }
 }
 

@@ -8,6 +8,7 @@
 //! held in memory is the durations of one group, 8 bytes each, and one answer per test, endpoint or run.
 //!
 //! # Definitions
+//! - **Duration** of a test: only where it was run. Many tools say 0 of a test that they skipped.
 //! - **Percentile**: the nearest rank. The p-th percentile of n durations is the ⌈p·n/100⌉-th of them in
 //!   ascending order: a duration that was measured, exact, never one in between. That is type 1 of
 //!   Hyndman and Fan ("Sample Quantiles in Statistical Packages", 1996) and PostgreSQL's
@@ -45,7 +46,7 @@
 use std::cmp::Ordering;
 
 use super::event::Status;
-use super::store::reader::Filter;
+use super::store::reader::{Filter, TestEnd};
 
 mod failed;
 mod flaky;
@@ -143,6 +144,11 @@ const fn failed(status: Status) -> Option<bool> {
         Status::Failed | Status::Error | Status::Timeout => Some(true),
         Status::Skipped | Status::Unknown => None,
     }
+}
+
+/// How long a test took, where it was run and measured.
+fn took(end: &TestEnd) -> Option<f64> {
+    end.duration_ms.filter(|_| end.status != Status::Skipped)
 }
 
 /// The larger one first; what is not known comes last.

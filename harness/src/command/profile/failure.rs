@@ -101,8 +101,17 @@ impl<'f> Wrong<'f> {
         let counts = file.counts;
         if let Some(first) = file.rejected.items.first() {
             let lines = count(counts.read + counts.rejected, "line");
-            let message = format!("{} of {lines} are not events", thousands(counts.rejected));
-            let hint = "the others are stored; correct these, and the same command again adds them";
+            let are = if counts.rejected == 1 {
+                "is not an event"
+            } else {
+                "are not events"
+            };
+            let message = format!("{} of {lines} {are}", thousands(counts.rejected));
+            let hint = if counts.read == 0 {
+                "nothing of it is stored; is it a file with one event per line?"
+            } else {
+                "the others are stored; correct these, and the same command again adds them"
+            };
             list.push(wrong(message, Some(first.at), first.reason.clone(), hint));
         }
         if let Some(first) = file.refused.items.first() {

@@ -46,6 +46,7 @@ impl Outcome {
     pub(super) fn word(&self, file: &FileOutcome) -> &'static str {
         match &file.end {
             End::Whole if file.counts.spooled > 0 && !self.shipping.is_empty() => "spooled",
+            End::Whole if file.counts.read == 0 && file.counts.rejected > 0 => "invalid",
             End::Whole if file.counts.rejected + file.counts.refused > 0 => "partly_stored",
             End::Whole => "stored",
             End::Broken(error) if error.is_empty() => "empty",

@@ -1,6 +1,6 @@
 //! Tests that do not do the same every time.
 
-use super::{Answer, Groups, Scope, Times, descending, failed};
+use super::{Answer, Groups, Scope, Times, descending, failed, took};
 use crate::profiling::store::StoreError;
 use crate::profiling::store::reader::{self, EventReader};
 
@@ -33,9 +33,10 @@ pub struct FlakyTest {
 pub fn flaky(reader: &mut dyn EventReader, scope: &Scope) -> Result<Answer<FlakyTest>, StoreError> {
     let mut groups = Groups::new(|test_id, group: Group| group.end(test_id, scope));
     reader.tests(&scope.filter, reader::Groups::Tests, &mut |end| {
+        let took = took(&end);
         let group = groups.group(end.test_id);
         group.retried += u64::from(end.retried);
-        group.durations.extend(end.duration_ms);
+        group.durations.extend(took);
         if let Some(failed) = failed(end.status) {
             group.runs += 1;
             group.failed += u64::from(failed);

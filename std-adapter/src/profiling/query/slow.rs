@@ -1,6 +1,6 @@
 //! The slowest tests and endpoints.
 
-use super::{Answer, Groups, Scope, Times, descending, failed};
+use super::{Answer, Groups, Scope, Times, descending, failed, took};
 use crate::profiling::store::StoreError;
 use crate::profiling::store::reader::{self, EventReader};
 
@@ -34,7 +34,8 @@ pub fn slow_tests(reader: &mut dyn EventReader, scope: &Scope) -> Result<Answer<
     });
     reader.tests(&scope.filter, reader::Groups::Tests, &mut |end| {
         let has_failed = failed(end.status) == Some(true);
-        groups.group(end.test_id).add(has_failed, end.duration_ms);
+        let took = took(&end);
+        groups.group(end.test_id).add(has_failed, took);
     })?;
     Ok(Answer::of(groups.end(), scope.limit, |one, other| {
         descending(one.time.median_ms, other.time.median_ms).then_with(|| one.test_id.cmp(&other.test_id))

@@ -7,12 +7,14 @@
 //! | `attempts` | attempts; those before the last are retry events |
 //!
 //! Read after the documentation of Cypress 13 to 15; older releases have more in an attempt, of
-//! which the message and the duration are read.
+//! which the message, the duration and the start are read (`duration` and `startedAt` until 12,
+//! `wallClockDuration` and `wallClockStartedAt` until 6).
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::MapAccess;
 
-use super::json::{Message, Root, Text, each, skip};
+use super::json::{Message, Root, Text, each, list, skip};
 use super::report::{Report, Retry, Test};
 use crate::profiling::event::Status;
 
@@ -93,12 +95,12 @@ struct Stats {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Found {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     title: Vec<Text>,
     state: Option<Text>,
     duration: Option<f64>,
     display_error: Option<Message>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     attempts: Vec<Attempt>,
 }
 
@@ -107,7 +109,21 @@ struct Found {
 struct Attempt {
     state: Option<Text>,
     error: Option<Failed>,
+    duration: Option<f64>,
+    started_at: Option<Text>,
     wall_clock_duration: Option<f64>,
+    wall_clock_started_at: Option<Text>,
+}
+
+impl Attempt {
+    fn time(&self) -> Option<f64> {
+        self.duration.or(self.wall_clock_duration)
+    }
+
+    fn at(&self, report: &mut Report) -> Option<Timestamp> {
+        let started = self.started_at.as_ref().or(self.wall_clock_started_at.as_ref())?;
+        report.time(&started.0)
+    }
 }
 
 #[derive(Deserialize)]
@@ -129,20 +145,22 @@ fn one_spec(run: Run, report: &mut Report) {
         let name = titles.pop();
         let mut test = Test {
             id,
-            at,
             ..Test::default()
         };
         test.status = Some(status(found.state.as_ref()));
         let mut attempts = found.attempts.into_iter();
         let last = attempts.next_back();
-        let last_time = last.and_then(|attempt| attempt.wall_clock_duration);
+        let last_time = last.as_ref().and_then(Attempt::time);
+        test.at = last.and_then(|attempt| attempt.at(report)).or(at);
         test.duration = report.millis(found.duration.or(last_time), &test.id);
         for attempt in attempts {
+            let at = attempt.at(report);
+            let duration = report.millis(attempt.time(), &test.id);
             let error = attempt.error.and_then(|error| error.message);
             let retry = Retry {
                 status: status(attempt.state.as_ref()).as_str(),
-                duration: report.millis(attempt.wall_clock_duration, &test.id),
-                at: None,
+                duration,
+                at,
                 message: error.and_then(|message| message.0),
             };
             test.retries.push(retry);

@@ -31,6 +31,8 @@ pub enum Found {
     Html,
     /// A JSON array, not one object per line.
     JsonArray,
+    /// A JSON object over several lines, of no kind that is known.
+    JsonObject,
     /// A JSON object of another kind: without this member.
     JsonWithout(&'static str),
     /// XML with another root element; the name, cut at 80 characters.
@@ -47,6 +49,7 @@ impl fmt::Display for Found {
             Self::Utf16 => f.write_str("UTF-16 text (convert it to UTF-8 first)"),
             Self::Html => f.write_str("an HTML page"),
             Self::JsonArray => f.write_str("a JSON array"),
+            Self::JsonObject => f.write_str("a JSON object of another kind, over several lines"),
             Self::JsonWithout(member) => write!(f, "JSON without `{member}`"),
             Self::OtherXml(root) => write!(f, "XML with the root element <{root}>"),
             Self::Byte(byte) if byte.is_ascii_graphic() => {
@@ -129,6 +132,7 @@ pub(super) fn detect(head: &[u8], asked: SourceKind, extent: Extent) -> Result<O
         (SourceKind::Auto, b'{') => match members::look(text) {
             Said::Kind(kind) => found(kind),
             Said::CutOff if extent == Extent::Part => Ok(None),
+            Said::CutOff | Said::Nothing if several_lines(text) => wrong(Found::JsonObject),
             Said::CutOff | Said::Nothing => found(SourceKind::Jsonl),
         },
         (SourceKind::Auto, b'[') if log_line(text) => found(SourceKind::Selenium),
@@ -197,6 +201,16 @@ fn document(text: &[u8]) -> Option<(usize, SourceKind)> {
         at += line.len();
     }
     None
+}
+
+/// Whether an object goes on in the next line, as programs write it for people. None of its lines
+/// is an object.
+fn several_lines(text: &[u8]) -> bool {
+    let mut lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.next() == Some(b"{")
+        && lines
+            .find(|line| !line.is_empty())
+            .is_some_and(|line| line.first() == Some(&b'"'))
 }
 
 fn log_line(text: &[u8]) -> bool {

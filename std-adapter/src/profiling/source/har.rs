@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde::de::MapAccess;
 
-use super::json::{Members, Message, Object, Root, Text, Word, each, skip};
+use super::json::{Members, Message, Object, Root, Text, Whole, Word, each, skip};
 use super::report::{Record, Report, Step};
 use super::url::Url;
 use crate::logging::redact;
@@ -123,11 +123,13 @@ struct Request<'t> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Response {
-    status: Option<i64>,
+    #[serde(default)]
+    status: Whole,
     content: Option<Content>,
-    body_size: Option<i64>,
-    #[serde(rename = "_transferSize")]
-    transfer_size: Option<i64>,
+    #[serde(default)]
+    body_size: Whole,
+    #[serde(default, rename = "_transferSize")]
+    transfer_size: Whole,
     #[serde(rename = "_failureText")]
     failure_text: Option<Message>,
     #[serde(rename = "_error")]
@@ -190,14 +192,12 @@ fn one(entry: Entry<'_>, report: &mut Report) {
     }
     let (mut failed, mut bytes) = (true, None);
     if let Some(response) = entry.response {
-        if let Some(status) = response.status.filter(|status| *status > 0) {
+        if let Some(status) = response.status.0.filter(|status| *status > 0) {
             failed = status >= 400;
             put("status_code", status.into());
         }
-        bytes = [response.transfer_size, response.body_size]
-            .into_iter()
-            .flatten()
-            .find(|bytes| *bytes >= 0);
+        // -1 is what is not known.
+        bytes = response.transfer_size.0.or(response.body_size.0);
         if let Some(error) = response.failure_text.or(response.error).and_then(|error| error.0) {
             put("error", redact::text(&error).into());
         }

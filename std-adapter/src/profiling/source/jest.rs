@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde::de::MapAccess;
 
-use super::json::{Message, Root, Text, Word, each, skip};
+use super::json::{Message, Root, Text, Whole, Word, each, list, skip};
 use super::report::{Report, Test, file_name};
 use crate::profiling::event::Status;
 
@@ -84,14 +84,14 @@ struct File<'t> {
     #[serde(borrow)]
     status: Option<Word<'t>>,
     start_time: Option<f64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     assertion_results: Vec<Found<'t>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Found<'t> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "list")]
     ancestor_titles: Vec<Word<'t>>,
     title: Option<Text>,
     full_name: Option<Word<'t>>,
@@ -99,16 +99,16 @@ struct Found<'t> {
     duration: Option<f64>,
     start_at: Option<f64>,
     invocations: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     retry_reasons: Vec<Message>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     failure_messages: Vec<Message>,
     location: Option<Location>,
 }
 
 #[derive(Deserialize)]
 struct Location {
-    line: Option<u64>,
+    line: Whole,
 }
 
 fn one_file(file: File<'_>, report: &mut Report) {
@@ -127,7 +127,9 @@ fn one_file(file: File<'_>, report: &mut Report) {
 }
 
 fn one(found: Found<'_>, path: &str, start: Option<f64>, report: &mut Report) {
-    let mut titles: Vec<_> = found.ancestor_titles.into_iter().map(|title| title.0).collect();
+    // Older releases of vitest begin with the file, which has no title.
+    let ancestors = found.ancestor_titles.into_iter().map(|title| title.0);
+    let mut titles: Vec<_> = ancestors.filter(|title| !title.is_empty()).collect();
     let suite = titles.join(" > ");
     let full_name = || found.full_name.map(|name| name.0.into_owned());
     let title = found.title.map(|title| title.0).or_else(full_name);
@@ -167,7 +169,7 @@ fn one(found: Found<'_>, path: &str, start: Option<f64>, report: &mut Report) {
     test.note("name", title);
     test.note("suite", (!suite.is_empty()).then_some(suite));
     test.note("file", (!path.is_empty()).then_some(path));
-    test.note("line", found.location.and_then(|location| location.line));
+    test.note("line", found.location.and_then(|location| location.line.0));
     test.inside(file_name(path), "::");
     report.push(test);
 }

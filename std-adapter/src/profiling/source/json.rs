@@ -5,6 +5,8 @@
 //! kept of a test outlives it. Objects and arrays that are read may be nested 128 deep; what is
 //! passed over, any depth.
 //!
+//! A `null` is as good as no member: tools whose lists may be nil write it for an empty one.
+//!
 //! Texts may hold half of a surrogate pair, which JavaScript writes where it cuts a text in two; it
 //! is read as U+FFFD.
 
@@ -13,7 +15,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::marker::PhantomData;
 
 use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected,
+    Visitor,
 };
 use serde_json::de::Read as JsonRead;
 
@@ -24,7 +27,7 @@ use super::{Found, Problem};
 
 mod value;
 
-pub(super) use value::{Code, Message, Text, Word};
+pub(super) use value::{Code, Message, Text, Whole, Word};
 
 /// The root object of a kind of report.
 pub(super) trait Root: Default {
@@ -141,7 +144,7 @@ impl<'de, T: Deserialize<'de>, F: FnMut(T)> DeserializeSeed<'de> for Each<T, F> 
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
+        deserializer.deserialize_option(self)
     }
 }
 
@@ -152,12 +155,27 @@ impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<T, F> {
         f.write_str("an array")
     }
 
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, list: D) -> Result<(), D::Error> {
+        list.deserialize_seq(self)
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
         while let Some(element) = list.next_element()? {
             (self.0)(element);
         }
         Ok(())
     }
+}
+
+/// The elements of an array, all at once.
+pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// What reads objects member by member.
@@ -179,7 +197,7 @@ impl<'de, M: Members> DeserializeSeed<'de> for Object<'_, M> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -188,6 +206,14 @@ impl<'de, M: Members> Visitor<'de> for Object<'_, M> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(M::EXPECTED)
+    }
+
+    /// mochawesome has `false` for a file without a test.
+    fn visit_bool<E: serde::de::Error>(self, found: bool) -> Result<(), E> {
+        if found {
+            return Err(E::invalid_type(Unexpected::Bool(found), &self));
+        }
+        Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
@@ -199,7 +225,7 @@ impl<'de, M: Members> DeserializeSeed<'de> for Objects<'_, M> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
+        deserializer.deserialize_option(self)
     }
 }
 
@@ -208,6 +234,14 @@ impl<'de, M: Members> Visitor<'de> for Objects<'_, M> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "an array, each element {}", M::EXPECTED)
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, list: D) -> Result<(), D::Error> {
+        list.deserialize_seq(self)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {

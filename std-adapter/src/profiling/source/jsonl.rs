@@ -7,7 +7,7 @@
 //! | `event_id` | text of at most 512 bytes | else made from content and position |
 //! | `start_time`, `end_time` | number, seconds | `end_time` not before `start_time` |
 //! | `duration_ms` | number, milliseconds | else the span between the two times, if both are there |
-//! | `created_at` | text, RFC 3339 | else the one of the caller |
+//! | `created_at` | text, RFC 3339; without a zone it is UTC, with a warning | else the one of the caller |
 //! | `framework`, `step_name` | text | |
 //! | `metadata` | object | |
 //!
@@ -19,6 +19,7 @@
 //! no time, bytes that are not UTF-8, more than 16 MiB. So is a last line that was cut off. Blank
 //! lines are nothing. CR LF, and a last line without an end, are fine.
 
+use std::collections::VecDeque;
 use std::io::BufRead;
 
 use super::tap::{Position, Tap};
@@ -42,8 +43,10 @@ pub(super) struct Jsonl<R> {
     fingerprint: Option<Fingerprint>,
     /// Whether the use of a made-up run was already said.
     told_run: bool,
-    /// A warning that goes before this event.
-    waiting: Option<Event>,
+    /// Whether it was said that times have no zone.
+    told_zone: bool,
+    /// What comes after a warning: another one, or the event it is about.
+    waiting: VecDeque<Item>,
 }
 
 impl<R: BufRead> Jsonl<R> {
@@ -56,13 +59,14 @@ impl<R: BufRead> Jsonl<R> {
             position: 0,
             fingerprint: None,
             told_run: false,
-            waiting: None,
+            told_zone: false,
+            waiting: VecDeque::new(),
         }
     }
 
     pub(super) fn next(&mut self, summary: &mut Summary) -> Option<Result<Item, SourceError>> {
-        if let Some(event) = self.waiting.take() {
-            return Some(Ok(Item::Event(event)));
+        if let Some(item) = self.waiting.pop_front() {
+            return Some(Ok(item));
         }
         loop {
             let start = self.tap.position();
@@ -136,17 +140,25 @@ impl<R: BufRead> Jsonl<R> {
             summary.unknown_field(name);
         }
         let made_up = line.run_id.is_none() && self.options.run_id.is_none();
+        let assumed_utc = line.assumed_utc;
         let event = self.event(line, fingerprint, position, text);
-        if made_up && !self.told_run {
-            self.told_run = true;
-            let text = format!(
+        let mut warn = |text| self.waiting.push_back(Item::Warning(Warning { at: start, text }));
+        if made_up && !std::mem::replace(&mut self.told_run, true) {
+            warn(format!(
                 "no `run_id`: taken for run {}, made from the first line of the file",
                 event.run_id
-            );
-            self.waiting = Some(event);
-            return Item::Warning(Warning { at: start, text });
+            ));
         }
-        Item::Event(event)
+        if assumed_utc && !std::mem::replace(&mut self.told_zone, true) {
+            warn("`created_at` has no zone; this and the others are taken as UTC".to_owned());
+        }
+        match self.waiting.pop_front() {
+            None => Item::Event(event),
+            Some(warning) => {
+                self.waiting.push_back(Item::Event(event));
+                warning
+            }
+        }
     }
 
     fn event(&self, line: Line, fingerprint: Fingerprint, position: u64, text: &[u8]) -> Event {

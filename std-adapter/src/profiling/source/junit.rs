@@ -18,6 +18,10 @@
 //! become retry events of status `rerun`: that they were repeated is all the file tells. A test
 //! that passed after such attempts has `flaky: true`.
 //!
+//! A test without any element of an outcome ended as its attribute `status` or `result` says:
+//! `failed`, `error`, `skipped`, `disabled`, `notrun` and the like; else it passed. Times may have
+//! the separators of a locale (`1,234.5`, `0,12`); `1,234` is either, and not measured.
+//!
 //! # What the file cannot tell
 //!
 //! pytest writes an unexpected pass (xpassed) as a plain pass, a test that passed and failed in

@@ -4,9 +4,9 @@
 ///
 /// | kind | made by | known by | events | what it cannot tell |
 /// |---|---|---|---|---|
-/// | `junit` | pytest 9.2, cargo-nextest 0.9, Ant 1.10, JUnit 5 console, jest-junit, mocha-junit-reporter, behave, `TestNG` | XML, any root but `<robot>` | `test_end`, `retry_event` | pytest: how a repeated attempt went, unexpected passes |
+/// | `junit` | pytest 9.2, cargo-nextest 0.9, Ant 1.10, JUnit 5 console, jest-junit, mocha-junit-reporter, behave, `TestNG`; by their form Maven Surefire, `GoogleTest`, Catch2, `CTest`, `PHPUnit`, go-junit-report, `NUnit` | XML, any root but `<robot>` | `test_end`, `retry_event` | pytest: how a repeated attempt went, unexpected passes |
 /// | `pytest-json` | pytest-json-report 1.5 | `exitcode`, `collectors` | `setup_end`, `teardown_end`, `test_end`, `retry_event` | how often a test was repeated, and the attempts of one that failed at last |
-/// | `robot` | Robot Framework 4 to 7, `output.xml` | `<robot>` | `setup_end`, `step_end`, `teardown_end`, `test_end`, `retry_event` | attempts, unless `rebot --merge` wrote it; the time zone |
+/// | `robot` | Robot Framework 3 to 7, `output.xml` | `<robot>` | `setup_end`, `step_end`, `teardown_end`, `test_end`, `retry_event` | attempts, unless `rebot --merge` wrote it; the time zone |
 /// | `playwright` | Playwright 1.65, reporter `json` | `config`, `suites` | `step_end`, `test_end`, `retry_event` | steps, unless the test uses `test.step` |
 /// | `jest` | jest 30 `--json`, vitest 3 reporter `json` | `testResults` | `test_end`, `retry_event` | durations of earlier attempts; vitest: their number |
 /// | `mocha` | mocha 10 to 12, reporter `json` | `stats`, `tests` | `test_end`, `retry_event`, `setup_end`, `teardown_end` (hooks that failed) | why an attempt was repeated; when a test began |
@@ -16,8 +16,8 @@
 /// | `selenium` | the log of chromedriver, `--log-level=INFO` or more | `[time][LEVEL]:` | `driver_command` | the test that gave a command; clicks by JavaScript |
 /// | `jsonl` | anything: one JSON event per line | any other object | the seventeen | |
 ///
-/// Versions are those whose files the tests read, or for `cypress` those whose documentation was
-/// followed.
+/// Versions are those whose files the tests read, or for `cypress` and Robot Framework 3 to 6 those
+/// whose documentation was followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SourceKind {
     /// To be found out by the content.

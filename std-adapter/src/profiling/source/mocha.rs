@@ -2,7 +2,7 @@
 //!
 //! | in the file | read as |
 //! |---|---|
-//! | in `tests` with an error | failed; of code `ERR_MOCHA_TIMEOUT`, timeout |
+//! | in `tests` with an error, or in `failures` too | failed; of code `ERR_MOCHA_TIMEOUT`, timeout |
 //! | in `tests` and `pending` | skipped |
 //! | in `tests` otherwise | passed |
 //! | in `failures` only | a hook that failed: `setup_end` or `teardown_end`, with a warning |
@@ -11,7 +11,7 @@
 //! mocha counts a test that called `done()` twice as passed and as failed; here it failed. The
 //! tests that a failed hook kept from running are not in the file.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde::de::MapAccess;
@@ -25,7 +25,8 @@ use crate::profiling::event::{EventType, Status};
 pub(super) struct Mocha {
     seen_tests: bool,
     stats: Option<Stats>,
-    pending: HashSet<String>,
+    /// How many tests of an id were not run.
+    pending: HashMap<String, usize>,
     failures: Vec<Found>,
 }
 
@@ -39,13 +40,13 @@ impl Root for Mocha {
         report: &mut Report,
     ) -> Result<(), A::Error> {
         match key {
-            "stats" => self.stats = Some(map.next_value()?),
+            "stats" => self.stats = map.next_value()?,
             "tests" => {
                 self.seen_tests = true;
                 map.next_value_seed(each(|found| one(found, report)))?;
             }
             "pending" => map.next_value_seed(each(|found: Found| {
-                self.pending.insert(found.id());
+                *self.pending.entry(found.id()).or_default() += 1;
             }))?,
             "failures" => map.next_value_seed(each(|found| self.failures.push(found)))?,
             _ => skip(map)?,
@@ -53,20 +54,46 @@ impl Root for Mocha {
         Ok(())
     }
 
-    fn finish(self, report: &mut Report) -> Result<(), &'static str> {
+    fn finish(mut self, report: &mut Report) -> Result<(), &'static str> {
         if !self.seen_tests {
             return Err("tests");
         }
-        for test in report.tests_since(0) {
-            if test.status == Some(Status::Passed) && self.pending.contains(&test.id) {
-                test.status = Some(Status::Skipped);
+        // Of two tests of one name the one that was skipped is the one that took no time.
+        for timed in [false, true] {
+            for test in report.tests_since(0) {
+                if test.status == Some(Status::Passed)
+                    && test.duration.is_some() == timed
+                    && let Some(left @ 1..) = self.pending.get_mut(&test.id)
+                {
+                    *left -= 1;
+                    test.status = Some(Status::Skipped);
+                }
             }
         }
-        let known: HashSet<_> = report.tests().map(|test| test.id.clone()).collect();
+        // By id, whether it is still looked for which of them failed.
+        let mut known: HashMap<String, bool> = HashMap::new();
+        for test in report.tests() {
+            known.insert(test.id.clone(), false);
+        }
         for found in self.failures {
             let id = found.id();
-            if !known.contains(&id) {
-                hook(id, found.full_title.0, found.err.message.0, report);
+            match known.get_mut(&id) {
+                None => {
+                    let err = found.err.unwrap_or_default();
+                    hook(id, found.full_title.0, err.message.0, report);
+                }
+                Some(wanted) => *wanted = true,
+            }
+        }
+        for test in report.tests_since(0) {
+            if matches!(test.status, Some(Status::Failed | Status::Timeout)) {
+                known.insert(test.id.clone(), false);
+            }
+        }
+        for test in report.tests_since(0) {
+            // What was thrown says nothing of itself.
+            if test.status == Some(Status::Passed) && known.insert(test.id.clone(), false) == Some(true) {
+                (test.status, test.flaky) = (Some(Status::Failed), false);
             }
         }
         sum_up(self.stats, report);
@@ -122,8 +149,7 @@ struct Found {
     file: Option<Text>,
     duration: Option<f64>,
     current_retry: Option<u64>,
-    #[serde(default)]
-    err: Failed,
+    err: Option<Failed>,
 }
 
 #[derive(Default, Deserialize)]
@@ -149,8 +175,9 @@ fn one(found: Found, report: &mut Report) {
         id: found.id(),
         ..Test::default()
     };
-    let message = found.err.message.0.or(found.err.stack.0);
-    let status = match (&message, found.err.code.0.as_deref()) {
+    let err = found.err.unwrap_or_default();
+    let message = err.message.0.or(err.stack.0);
+    let status = match (&message, err.code.0.as_deref()) {
         (_, Some("ERR_MOCHA_TIMEOUT")) => Status::Timeout,
         (None, None) => Status::Passed,
         _ => Status::Failed,

@@ -34,7 +34,7 @@ impl Root for Mochawesome {
         report: &mut Report,
     ) -> Result<(), A::Error> {
         match key {
-            "stats" => self.stats = Some(map.next_value()?),
+            "stats" => self.stats = map.next_value()?,
             "results" => {
                 self.seen_results = true;
                 map.next_value_seed(Objects(&mut Suites(report)))?;
@@ -78,7 +78,12 @@ impl Members for Suites<'_> {
         let name = file_name(&file.0);
         for found in hooks {
             let id = [name, &found.full_title.0].join(if name.is_empty() { "" } else { "::" });
-            hook(id, found.full_title.0, found.err.message.0, report);
+            hook(
+                id,
+                found.full_title.0,
+                found.err.and_then(|err| err.message.0),
+                report,
+            );
         }
         for test in report.tests_since(first) {
             // A suite inside has said it already.
@@ -102,8 +107,7 @@ struct Found {
     timed_out: Option<bool>,
     pending: Option<bool>,
     skipped: Option<bool>,
-    #[serde(default)]
-    err: Failed,
+    err: Option<Failed>,
 }
 
 #[derive(Default, Deserialize)]
@@ -133,7 +137,7 @@ fn one(found: Found, report: &mut Report) {
         id: found.full_title.0,
         status: Some(status),
         duration,
-        message: found.err.message.0,
+        message: found.err.and_then(|err| err.message.0),
         ..Test::default()
     };
     test.note("name", Some(found.title.0));

@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde::de::MapAccess;
 
-use super::json::{Members, Message, Objects, Root, Text, Word, each, skip};
+use super::json::{Members, Message, Objects, Root, Text, Whole, Word, each, list, skip};
 use super::report::{Report, Retry, Step, Test};
 use crate::profiling::event::{EventType, Status};
 
@@ -45,7 +45,10 @@ impl Root for Playwright {
                 map.next_value_seed(Objects(&mut Suites { report, depth: 0 }))?;
             }
             "errors" => map.next_value_seed(each(|error: Failed| {
-                let place = error.location.map(|at| format!("{}:{}: ", at.file.0, at.line));
+                let place = error.location.map(|at| match at.line.0 {
+                    Some(line) => format!("{}:{line}: ", at.file.0),
+                    None => format!("{}: ", at.file.0),
+                });
                 let message = error.message.and_then(|message| message.0);
                 report.warn(format!(
                     "error outside of tests: {}{}",
@@ -53,7 +56,7 @@ impl Root for Playwright {
                     message.as_deref().unwrap_or("no message")
                 ));
             }))?,
-            "stats" => self.stats = Some(map.next_value()?),
+            "stats" => self.stats = map.next_value()?,
             _ => skip(map)?,
         }
         Ok(())
@@ -130,11 +133,11 @@ impl Members for Suites<'_> {
 struct Spec<'t> {
     title: Text,
     file: Option<Text>,
-    line: Option<u64>,
     #[serde(default)]
+    line: Whole,
+    #[serde(default, deserialize_with = "list")]
     tags: Vec<Text>,
-    #[serde(default)]
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "list")]
     tests: Vec<Found<'t>>,
 }
 
@@ -145,7 +148,7 @@ struct Found<'t> {
     expected_status: Option<Word<'t>>,
     status: Option<Word<'t>>,
     project_name: Option<Text>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     results: Vec<Attempt<'t>>,
 }
 
@@ -157,7 +160,7 @@ struct Attempt<'t> {
     duration: Option<f64>,
     start_time: Option<Word<'t>>,
     error: Option<Failed>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     steps: Vec<RawStep>,
 }
 
@@ -170,7 +173,7 @@ struct Failed {
 #[derive(Deserialize)]
 struct Location {
     file: Text,
-    line: u64,
+    line: Whole,
 }
 
 #[derive(Deserialize)]
@@ -178,7 +181,7 @@ struct RawStep {
     title: Text,
     duration: Option<f64>,
     error: Option<Failed>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     steps: Vec<Self>,
 }
 
@@ -217,7 +220,7 @@ fn one_spec(spec: Spec<'_>, report: &mut Report) {
         test.note("name", Some(spec.title.0.as_str()));
         test.note("project", project);
         test.note("file", spec.file.as_ref().map(|file| file.0.as_str()));
-        test.note("line", spec.line);
+        test.note("line", spec.line.0);
         test.note("tags", (!tags.is_empty()).then(|| tags.clone()));
         report.push(test);
     }

@@ -12,7 +12,7 @@
 use serde::Deserialize;
 use serde::de::MapAccess;
 
-use super::json::{Message, Root, Text, Word, each, skip};
+use super::json::{Message, Root, Text, Whole, Word, each, skip};
 use super::report::{Report, Retry, Step, Test};
 use crate::profiling::event::{EventType, Millis, Status};
 
@@ -39,7 +39,11 @@ impl Root for PytestJson {
             "created" => self.created = map.next_value()?,
             "duration" => self.duration = map.next_value()?,
             "exitcode" => self.exitcode = map.next_value()?,
-            "summary" => self.total = map.next_value::<Totals>()?.total,
+            "summary" => {
+                self.total = map
+                    .next_value::<Option<Totals>>()?
+                    .and_then(|totals| totals.total);
+            }
             "collectors" => map.next_value_seed(each(|found: Collector<'_>| collected(&found, report)))?,
             "tests" => {
                 self.seen_tests = true;
@@ -99,7 +103,8 @@ fn collected(found: &Collector<'_>, report: &mut Report) {
 #[derive(Deserialize)]
 struct Found<'t> {
     nodeid: Text,
-    lineno: Option<u64>,
+    #[serde(default)]
+    lineno: Whole,
     #[serde(borrow)]
     outcome: Word<'t>,
     setup: Option<Stage<'t>>,
@@ -187,7 +192,7 @@ fn one(found: Found<'_>, report: &mut Report) {
         .or_else(|| told.clone().find(|stage| stage.skipped()))
         .and_then(Stage::message);
     test.note("call_ms", call.map(Millis::get));
-    test.note("line", found.lineno.map(|line| line.saturating_add(1)));
+    test.note("line", found.lineno.0.map(|line| line.saturating_add(1)));
     let file = found.nodeid.0.split_once("::").map(|(file, _)| file);
     test.note("file", file);
     test.id = found.nodeid.0;

@@ -10,6 +10,8 @@
 //! line may change what the first test came to (Robot's suite teardown).
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::tap::Position;
@@ -189,10 +191,22 @@ impl Report {
             ));
             return None;
         };
-        if assumed && !std::mem::replace(&mut self.told_zone, true) {
-            self.warn("times have no zone; they are taken as UTC");
+        if assumed {
+            self.tell_zone();
         }
         Some(at)
+    }
+
+    /// A point in time without a zone, taken as UTC.
+    pub(super) fn local_time(&mut self, found: DateTime) -> Option<Timestamp> {
+        self.tell_zone();
+        TimeZone::UTC.to_timestamp(found).ok()
+    }
+
+    fn tell_zone(&mut self) {
+        if !std::mem::replace(&mut self.told_zone, true) {
+            self.warn("times have no zone; they are taken as UTC");
+        }
     }
 
     /// A point in time by its milliseconds since 1970.
@@ -229,7 +243,21 @@ impl Report {
     fn check(&mut self) {
         let unknown = self.count(&[Status::Unknown]);
         if unknown > 0 {
-            self.warn(format!("{unknown} tests ended in a way that is not known"));
+            self.warn(format!("tests that ended in a way that is not known: {unknown}"));
+        }
+        let mut nameless = 0_u64;
+        for record in &mut self.records {
+            let id = match record {
+                Record::Test(test) => &mut test.id,
+                Record::Loose { test_id, .. } => test_id,
+            };
+            if id.is_empty() {
+                UNNAMED.clone_into(id);
+                nameless += 1;
+            }
+        }
+        if nameless > 0 {
+            self.warn(format!("without a name: {nameless}; called `{UNNAMED}`"));
         }
     }
 
@@ -248,6 +276,8 @@ pub(super) fn file_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
+/// The id of what has none: an event has one of at least one character.
+const UNNAMED: &str = "unnamed";
 /// More attempts than this are no number of attempts.
 const MAX_RETRIES: u64 = 1_000;
 

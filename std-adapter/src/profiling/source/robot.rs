@@ -1,9 +1,9 @@
-//! `output.xml` of Robot Framework 4 to 7: tests, and the keywords that they call themselves.
+//! `output.xml` of Robot Framework 3 to 7: tests, and the keywords that they call themselves.
 //!
 //! | in the file | read as |
 //! |---|---|
 //! | `<test>` | a test `Suite.Inner::Name` |
-//! | `PASS`, `FAIL`, `SKIP`, `NOT RUN` | passed, failed, skipped, skipped |
+//! | `PASS`, `FAIL`, `SKIP`, `NOT RUN` (3: `NOT_RUN`) | passed, failed, skipped, skipped |
 //! | `<kw>`, `<for>`, `<while>`, `<if>`, `<try>`, `<group>` right below a test | `step_end`; its setup and teardown `setup_end`, `teardown_end` |
 //! | a suite teardown that failed | every test of the suite failed that was not skipped |
 //! | a suite teardown that was skipped | every test of the suite is skipped |
@@ -18,7 +18,6 @@ use std::io::BufRead;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use quick_xml::events::BytesStart;
 
 use super::attributes::Attributes;
@@ -71,6 +70,8 @@ enum Frame {
     /// A keyword right below a test, or the setup or teardown of a suite.
     Step(Box<Step>, Option<Ended>),
     Status(Ended, String),
+    /// The tags of a test, where they are in a list.
+    Tags(Vec<serde_json::Value>),
     Tag(String),
     Statistics,
     Total,
@@ -138,7 +139,9 @@ impl xml::Walk for Walk {
                 let ended = self.ended(here, &mut attributes);
                 Frame::Status(ended, String::new())
             }
-            ("tag", Some(Frame::Test(_))) => Frame::Tag(String::new()),
+            // Robot 3 has them in a list.
+            ("tags", Some(Frame::Test(_))) => Frame::Tags(Vec::new()),
+            ("tag", Some(Frame::Test(_) | Frame::Tags(_))) => Frame::Tag(String::new()),
             ("statistics", Some(Frame::Root)) => Frame::Statistics,
             ("total", Some(Frame::Statistics)) => Frame::Total,
             ("stat", Some(Frame::Total)) => {
@@ -189,6 +192,7 @@ impl xml::Walk for Walk {
                     Frame::Suite { .. }
                     | Frame::Root
                     | Frame::Status(..)
+                    | Frame::Tags(_)
                     | Frame::Tag(_)
                     | Frame::Statistics
                     | Frame::Total
@@ -201,12 +205,15 @@ impl xml::Walk for Walk {
                     *teardown = ended;
                 }
             }
+            (Frame::Tag(tag), Some(Frame::Tags(tags))) => tags.push(text::visible(tag.trim()).into()),
+            (Frame::Tags(tags), Some(Frame::Test(test))) => {
+                test.note("tags", (!tags.is_empty()).then_some(tags));
+            }
             (Frame::Tag(tag), Some(Frame::Test(test))) => {
-                let mut tag_text = String::new();
-                text::push_visible(&mut tag_text, tag.trim());
+                let tag = text::visible(tag.trim()).into_owned();
                 match test.metadata.iter_mut().find(|(name, _)| *name == "tags") {
-                    Some((_, serde_json::Value::Array(tags))) => tags.push(tag_text.into()),
-                    _ => test.note("tags", Some(vec![tag_text])),
+                    Some((_, serde_json::Value::Array(tags))) => tags.push(tag.into()),
+                    _ => test.note("tags", Some(vec![tag])),
                 }
             }
             (Frame::Test(test), _) => self.report.push(*test),
@@ -219,6 +226,7 @@ impl xml::Walk for Walk {
                 Frame::Root
                 | Frame::Status(..)
                 | Frame::Step(..)
+                | Frame::Tags(_)
                 | Frame::Tag(_)
                 | Frame::Statistics
                 | Frame::Total
@@ -308,7 +316,7 @@ impl Walk {
             return self.report.time(found);
         }
         match DateTime::strptime("%Y%m%d %H:%M:%S%.f", found) {
-            Ok(old) => TimeZone::UTC.to_timestamp(old).ok(),
+            Ok(old) => self.report.local_time(old),
             // What Robot writes where there is none.
             Err(_) if found == "N/A" => None,
             Err(_) => self.report.time(found),

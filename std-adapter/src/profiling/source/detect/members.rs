@@ -61,7 +61,7 @@ fn decide(names: &[&[u8]]) -> Option<SourceKind> {
     if first("log") {
         return Some(SourceKind::Har);
     }
-    if first("config") {
+    if first("config") || has("suites") && has("config") {
         return Some(SourceKind::Playwright);
     }
     if any(&[

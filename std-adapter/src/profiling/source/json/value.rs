@@ -59,7 +59,14 @@ impl<'de> Deserialize<'de> for Text {
 
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(Bytes(|found: &str| Self(text::message(found))))
+        struct Line(Option<String>);
+        impl<'de> Deserialize<'de> for Line {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_bytes(Bytes(|found: &str| Self(text::message(found))))
+            }
+        }
+        let line = Option::<Line>::deserialize(deserializer)?;
+        Ok(Self(line.and_then(|line| line.0)))
     }
 }
 
@@ -81,6 +88,27 @@ impl<'de> Deserialize<'de> for Code {
         })
     }
 }
+
+/// A count, or the number of a line: a whole number from 0, which may be written as `3.0`. Any
+/// other number is none, such as the -1 of what has no line.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::profiling::source) struct Whole(pub(in crate::profiling::source) Option<u64>);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked before"
+        )]
+        let whole = |number: f64| (0.0..MAX_WHOLE).contains(&number).then_some(number as u64);
+        let number = Option::<f64>::deserialize(deserializer)?.filter(|number| number.fract() == 0.0);
+        Ok(Self(number.and_then(whole)))
+    }
+}
+
+/// Whole numbers below it are exact: 2⁵³.
+const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 struct Bytes<F>(F);
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::profiling::event::{EventType, MAX_QUOTED, Millis, Seconds};
 use crate::profiling::source::json::without_place;
+use crate::profiling::source::time;
 
 /// The fields of a line that is an event.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(in crate::profiling) struct Line {
     pub(in crate::profiling) end_time: Option<Seconds>,
     pub(in crate::profiling) duration_ms: Option<Millis>,
     pub(in crate::profiling) created_at: Option<Timestamp>,
+    /// Whether `created_at` came without a zone and was taken as UTC.
+    pub(in crate::profiling) assumed_utc: bool,
     pub(in crate::profiling) metadata: Map<String, Value>,
     /// Names of fields that the model does not have.
     pub(in crate::profiling) unknown: Vec<String>,
@@ -105,7 +108,7 @@ struct Fields {
     start_time: Once<Seconds>,
     end_time: Once<Seconds>,
     duration_ms: Once<Millis>,
-    created_at: Once<Timestamp>,
+    created_at: Once<(Timestamp, bool)>,
     metadata: Once<Map<String, Value>>,
     unknown: Map<String, Value>,
 }
@@ -172,7 +175,8 @@ impl Fields {
             end_time: end,
             // An explicit 0 is a measurement and stays one.
             duration_ms: self.duration_ms.value.or(measured),
-            created_at: self.created_at.value,
+            created_at: self.created_at.value.map(|(at, _)| at),
+            assumed_utc: self.created_at.value.is_some_and(|(_, assumed)| assumed),
             metadata,
             unknown,
         })
@@ -256,9 +260,9 @@ fn seconds(value: Value) -> Result<Seconds, String> {
     Seconds::new(number(&value)?).map_err(|error| error.to_string())
 }
 
-fn timestamp(value: Value) -> Result<Timestamp, String> {
+fn timestamp(value: Value) -> Result<(Timestamp, bool), String> {
     let text = text(value)?;
-    text.parse().map_err(|_| {
+    time::read(&text).ok_or_else(|| {
         format!(
             "found `{}`, expected a time such as 2026-11-21T16:53:04.5Z (RFC 3339)",
             text.chars().take(MAX_QUOTED).collect::<String>()

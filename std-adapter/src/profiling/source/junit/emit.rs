@@ -18,6 +18,8 @@ pub(super) struct Emitter {
     suites: Vec<Suite>,
     run_id: String,
     framework: String,
+    /// What the file counts its first line as: pytest begins at 0.
+    first_line: u64,
     ids: EventIds,
     created_at: Option<Timestamp>,
 }
@@ -34,6 +36,7 @@ impl Emitter {
             ids: EventIds::new(&run_id, fingerprint),
             run_id,
             framework: options.framework.clone().unwrap_or_else(|| tool.to_owned()),
+            first_line: u64::from(!report.pytest),
             created_at: options.created_at,
         }
     }
@@ -90,7 +93,10 @@ impl Emitter {
             put("file", file.into());
         }
         if let Some(line) = last.line {
-            put("line", line.into());
+            put(
+                "line",
+                line.saturating_add(1).saturating_sub(self.first_line).into(),
+            );
         }
         if last.failures + last.errors > 1 {
             put("problems", (last.failures + last.errors).into());

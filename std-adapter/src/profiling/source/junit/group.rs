@@ -57,7 +57,7 @@ pub(super) fn group(report: &mut Report) -> Vec<Test> {
     if let Some(at) = same_at {
         report.warnings.push(
             at,
-            format!("{same} tests have the class and name of another one; kept apart, since nothing says that they are attempts"),
+            format!("tests that have the class and name of another one: {same}; kept apart, since nothing says that they are attempts"),
         );
     }
     compare(report, elements, &tests);

@@ -226,16 +226,7 @@ impl Walk {
         let timestamp = self.timestamp(at, attributes);
         let time = attributes.time();
         let line = attributes.take("line").and_then(|line| line.trim().parse().ok());
-        // GoogleTest says `status="notrun"` and nothing else.
-        let idle = ["status", "result"]
-            .into_iter()
-            .filter_map(|name| attributes.take(name))
-            .any(|value| {
-                matches!(
-                    &*value,
-                    "notrun" | "disabled" | "skipped" | "ignored" | "suppressed"
-                )
-            });
+        let said = attributes.said();
         let index = self.cases;
         self.cases += 1;
         Frame::Case(Box::new(Case {
@@ -248,7 +239,8 @@ impl Walk {
             line,
             failures: 0,
             errors: 0,
-            skip: idle.then_some(Skip::Skipped),
+            skip: None,
+            said,
             attempt: Attempt {
                 outcome: Outcome::Untold,
                 time,
@@ -272,7 +264,7 @@ impl Walk {
             "skipped" if error_type.as_deref() == Some("pytest.xfail") => {
                 (Verdict::Skipped(Skip::Xfailed), Outcome::Untold)
             }
-            "skipped" => (Verdict::Skipped(Skip::Skipped), Outcome::Untold),
+            "skipped" | "ignored" | "disabled" => (Verdict::Skipped(Skip::Skipped), Outcome::Untold),
             "flakyFailure" => (Verdict::Before, Outcome::Failed),
             "flakyError" => (Verdict::Before, Outcome::Error),
             "rerunFailure" => (Verdict::After, Outcome::Failed),
@@ -329,7 +321,8 @@ impl Walk {
         }
     }
 
-    fn close_case(&mut self, case: Case) {
+    fn close_case(&mut self, mut case: Case) {
+        case.end();
         if case.name.is_empty() && case.classname.is_empty() {
             let why = case
                 .attempt

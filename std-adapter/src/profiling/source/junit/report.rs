@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::profiling::event::Millis;
+use crate::profiling::event::{Millis, Status};
 use crate::profiling::identity::Fingerprint;
 use crate::profiling::source::Position;
 use crate::profiling::source::warnings::Warnings;
@@ -47,6 +47,8 @@ pub(super) struct Case {
     pub(super) failures: u64,
     pub(super) errors: u64,
     pub(super) skip: Option<Skip>,
+    /// How it ended by its attributes, unless it passed.
+    pub(super) said: Option<Status>,
     /// Its own attempt.
     pub(super) attempt: Attempt,
     /// Attempts before its own.
@@ -61,6 +63,18 @@ pub(super) enum Skip {
     Skipped,
     /// pytest: it ran and failed, as expected.
     Xfailed,
+}
+
+impl Case {
+    /// All of its elements were read: without one that says how it ended, the attributes do.
+    pub(super) fn end(&mut self) {
+        if self.failures + self.errors > 0 || self.skip.is_some() {
+            return;
+        }
+        self.failures += u64::from(self.said == Some(Status::Failed));
+        self.errors += u64::from(self.said == Some(Status::Error));
+        self.skip = (self.said == Some(Status::Skipped)).then_some(Skip::Skipped);
+    }
 }
 
 /// What is known of one attempt.

@@ -22,7 +22,7 @@ impl Ended {
         match self.how.as_str() {
             "PASS" => Status::Passed,
             "FAIL" => Status::Failed,
-            "SKIP" | "NOT RUN" => Status::Skipped,
+            "SKIP" | "NOT RUN" | "NOT_RUN" => Status::Skipped,
             _ => Status::Unknown,
         }
     }
@@ -43,7 +43,7 @@ impl Ended {
 
     /// A step ended so, unless it was passed over.
     pub(super) fn step(self, mut step: Step, test: &mut Test) {
-        if self.how == "NOT RUN" {
+        if matches!(self.how.as_str(), "NOT RUN" | "NOT_RUN") {
             return;
         }
         (step.at, step.duration) = (self.at, self.duration);
