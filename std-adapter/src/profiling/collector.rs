@@ -22,10 +22,13 @@
 //! # Rules
 //! - `record` never waits for a disk, a network or a thread of the collector, and never fails the
 //!   test it observes. It takes one of sixteen locks, each held for moving one event or one list; if
-//!   all are taken it waits for one of those.
-//! - Memory is bounded by events and by bytes. What happens at the bound is the user's choice
+//!   all are taken it waits for one of those. Whoever makes the memory half full also takes the lock
+//!   that the threads of the collector wait with, to wake them.
+//! - Memory is bounded by events and by bytes, as they are on the heap: see
+//!   [`queue_bytes`](CollectorSettings::queue_bytes). What happens at the bound is the user's choice
 //!   ([`Overflow`](super::Overflow)): the event is refused and the caller told, or something is
-//!   dropped, counted as lost and logged.
+//!   dropped, counted as lost and logged. So whoever records faster than the disk writes is refused
+//!   once the memory is full, and not before.
 //! - Everything goes through the spool, in the order of the disk, and leaves it when the store said
 //!   yes: see [`spool`](super::spool). A full or broken spool leaves events in memory, and then it is
 //!   memory that is full.
@@ -62,35 +65,40 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbridge_core::event::LogObserver;
-use crossbridge_core::{Clock, ConfigError, Guard, GuardConfig};
+use crossbridge_core::{Guard, GuardConfig};
 
 use super::event::Event;
 use super::settings::{CollectorSettings, Durability};
-use super::spool::{SpoolError, SpoolPlace};
+use super::spool::SpoolPlace;
 use super::store::{EventStore, LazyStore, StoreError};
-use crate::clock::SystemClock;
 use crate::logging::Category;
 
 mod account;
+mod answer;
 mod desk;
 mod groups;
+mod hand;
+mod plan;
 mod queue;
 mod scribe;
 mod shared;
 mod shipper;
+mod signals;
 #[cfg(test)]
 mod tests;
 
 pub use account::Account;
-use desk::Desk;
+pub use answer::{Ended, Flushed, Kept, NotDurable, NotKept, Recorded, StartError};
+use plan::ShipperPlan;
 use queue::{Pushed, Queue};
 use shared::Shared;
+use shipper::Shipper;
+use signals::Signals;
 
 /// Takes events from any thread and brings them to a store. See the [module](self) for the rules.
 pub struct Collector {
     settings: CollectorSettings,
     shared: Arc<Shared>,
-    clock: SystemClock,
     scribe: Option<JoinHandle<()>>,
     shipper: Option<JoinHandle<()>>,
 }
@@ -131,11 +139,8 @@ impl Collector {
             Durability::Spool => Some(place.into_spool().map_err(StartError::Spool)?),
             Durability::Memory => None,
         };
-        let clock = SystemClock::new();
-        let shared = Arc::new(Shared::new(
-            Queue::new(settings.queue_events, settings.queue_bytes, settings.overflow),
-            Desk::new(spool),
-        ));
+        let queue = Queue::new(settings.queue_events, settings.queue_bytes, settings.overflow);
+        let shared = Arc::new(Shared::new(queue, spool));
         let scribe = (settings.durability == Durability::Spool)
             .then(|| {
                 let (shared, at_risk) = (Arc::clone(&shared), settings.at_risk);
@@ -147,17 +152,19 @@ impl Collector {
             spawn("crossbridge-shipper", move || {
                 // Made here: a store stays in the thread that opened it.
                 let store = LazyStore::new(store);
-                let mut shipper = shipper::Shipper::new(&shared, store, guard, clock);
                 match durability {
-                    Durability::Spool => shipper.ship_spool(),
-                    Durability::Memory => shipper.ship_memory(at_risk),
+                    Durability::Spool => {
+                        Shipper::new(&shared, store, guard, ShipperPlan::of_spool()).ship_spool();
+                    }
+                    Durability::Memory => {
+                        Shipper::new(&shared, store, guard, ShipperPlan::of_memory(at_risk)).ship_memory();
+                    }
                 }
             })?
         };
         Ok(Self {
             settings,
             shared,
-            clock,
             scribe,
             shipper: Some(shipper),
         })
@@ -193,7 +200,7 @@ impl Collector {
             Recorded::SampledOut => return Ok(()),
             Recorded::Refused | Recorded::Lost => return Err(NotDurable::NoRoom),
         }
-        self.sync(deadline)
+        self.shared.wait_for_sync(self.shared.after(deadline))
     }
 
     /// Takes events for somebody who is told at once what became of them, and returns when they are
@@ -229,10 +236,9 @@ impl Collector {
     /// it, for `deadline` in all; says what is where. A store that is known to be down is not waited
     /// for.
     pub fn flush(&self, deadline: Duration) -> Flushed {
-        let began = self.clock.now();
-        let durable = self.sync(deadline);
-        let spent = self.clock.now().saturating_duration_since(began);
-        self.shared.wait_until_shipped(deadline.saturating_sub(spent));
+        let until = self.shared.after(deadline);
+        let durable = self.shared.wait_for_sync(until);
+        self.shared.wait_until_shipped(until);
         Flushed {
             account: self.account(),
             durable,
@@ -253,22 +259,18 @@ impl Collector {
         self.close(deadline)
     }
 
-    /// Waits until everything recorded before is on disk.
-    fn sync(&self, deadline: Duration) -> Result<(), NotDurable> {
-        self.shared.wait_for_sync(deadline)
-    }
-
     fn close(&mut self, deadline: Duration) -> Ended {
+        let until = self.shared.after(deadline);
         self.shared.queue.close();
         self.shared.groups.close();
-        self.shared.close();
+        self.shared.signal(Signals::close);
         if let Some(scribe) = self.scribe.take() {
             // Local work, bounded by how long a lock of the spool is waited for.
             let _ = scribe.join();
         }
-        self.shared.scribe_has_ended();
+        self.shared.signal(|signals| signals.last_is_here = true);
         if let Some(shipper) = self.shipper.take()
-            && self.shared.wait_for_shipper(deadline)
+            && self.shared.wait_for_shipper(until)
         {
             let _ = shipper.join();
         }
@@ -294,140 +296,6 @@ impl Drop for Collector {
                     "the collector was dropped with events that nobody keeps"
                 );
             }
-        }
-    }
-}
-
-/// What became of an event.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recorded {
-    /// It is on its way.
-    Accepted,
-    /// Its test is not one of those that are recorded.
-    SampledOut,
-    /// There is no room, or the collector was shut down. It is not counted as accepted.
-    Refused,
-    /// There is no room, and it was dropped: accepted and lost.
-    Lost,
-}
-
-/// Why an event is not known to be on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotDurable {
-    /// There is no room for it: it is nowhere.
-    NoRoom,
-    /// It is in memory, and stays there until the spool can be used again. The text says why not.
-    InMemory(String),
-    /// It was not written in time; it is in memory or on disk.
-    TooLate,
-}
-
-impl fmt::Display for NotDurable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoRoom => f.write_str("no room for another event"),
-            Self::InMemory(reason) => write!(f, "in memory only: {reason}"),
-            Self::TooLate => f.write_str("not on disk before the deadline"),
-        }
-    }
-}
-
-impl std::error::Error for NotDurable {}
-
-/// What [`keep`](Collector::keep) has kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// Events that are on disk now.
-    pub events: u64,
-    /// Events whose test is not one of those that are recorded.
-    pub sampled_out: u64,
-}
-
-/// Why [`keep`](Collector::keep) has kept nothing.
-#[derive(Debug)]
-pub enum NotKept {
-    /// The spool is full, or cannot be used.
-    Spool(SpoolError),
-    /// The collector was set up without a spool ([`Durability::Memory`]).
-    NoSpool,
-    /// The collector was shut down.
-    Closed,
-}
-
-impl NotKept {
-    /// Whether there was no room: the same may be kept later.
-    #[must_use]
-    pub const fn is_full(&self) -> bool {
-        matches!(self, Self::Spool(SpoolError::NoRoom { .. }))
-    }
-}
-
-impl fmt::Display for NotKept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            // The same sentence: it begins with the spool.
-            Self::Spool(error) => write!(f, "{error}"),
-            Self::NoSpool => f.write_str("the collector has no spool"),
-            Self::Closed => f.write_str("the collector was shut down"),
-        }
-    }
-}
-
-impl std::error::Error for NotKept {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Spool(error) => error.source(),
-            Self::NoSpool | Self::Closed => None,
-        }
-    }
-}
-
-/// What a flush found.
-#[derive(Clone, Debug)]
-pub struct Flushed {
-    /// What is where.
-    pub account: Account,
-    /// Whether everything recorded before the flush is at least in the spool.
-    pub durable: Result<(), NotDurable>,
-}
-
-/// What a collector leaves.
-#[derive(Debug)]
-pub struct Ended {
-    /// What was where at the end.
-    pub account: Account,
-    /// Events that neither the spool nor the store could take.
-    pub left: Vec<Event>,
-}
-
-/// Why a collector does not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// The spool cannot be opened.
-    Spool(SpoolError),
-    /// The guard refuses its policies.
-    Policies(ConfigError),
-    /// The system has no thread for it.
-    Thread(std::io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Spool(_) => "the collector has no spool",
-            Self::Policies(_) => "the policies of the collector's store are refused",
-            Self::Thread(_) => "the collector has no thread",
-        })
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Spool(error) => Some(error),
-            Self::Policies(error) => Some(error),
-            Self::Thread(error) => Some(error),
         }
     }
 }

@@ -13,6 +13,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+#[cfg(feature = "sqlite")]
+pub(in crate::profiling) mod heap;
 mod json;
 mod number;
 mod status;

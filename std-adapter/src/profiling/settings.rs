@@ -64,21 +64,31 @@ pub enum Overflow {
 pub struct CollectorSettings {
     /// Where events wait for the store.
     pub durability: Durability,
-    /// How long a recorded event may be in memory only, where the disk keeps up.
+    /// How long a recorded event may be in memory only, where the disk keeps up: where a commit takes no
+    /// longer than half of it.
     pub at_risk: Duration,
     /// Events in memory at most.
     pub queue_events: u64,
-    /// Their text in bytes at most, about.
+    /// The bytes of the heap that they take at most: the event itself, the capacity of each text and
+    /// array and the nodes of its maps, each as a block of `malloc`. An event with a little metadata is
+    /// some 1.1 KiB.
+    ///
+    /// Outside of it are at most 9 MiB that do not grow with the load: room in lists and in a commit
+    /// (5 MiB), and a batch on its way to the store (4 MiB, or one event that is larger). SQLite takes
+    /// another 4 MiB for the pages of the spool. What the store itself makes of a batch, and what the
+    /// allocator keeps of what it was given back, is theirs: glibc keeps up to as much again for four
+    /// threads, and next to nothing with `MALLOC_ARENA_MAX=1`. Events that `Collector::keep` waits for
+    /// belong to whoever waits.
     pub queue_bytes: u64,
-    /// What happens to an event when that is reached.
+    /// What happens to an event when either is reached.
     pub overflow: Overflow,
     /// Which tests are recorded.
     pub sampling: Sampling,
 }
 
 impl CollectorSettings {
-    /// Through the spool, at risk for 100 ms, 65 536 events or 64 MiB in memory and a refusal after
-    /// that, every test.
+    /// Through the spool, at risk for 100 ms, 65 536 events or 64 MiB of them in memory and a refusal
+    /// after that, every test.
     pub const DEFAULT: Self = Self {
         durability: Durability::Spool,
         at_risk: Duration::from_millis(100),

@@ -39,8 +39,9 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossbridge_core::health::{Health, Monitor, MonitorConfig, ProbeResult};
+use crossbridge_core::health::{Health, Monitor, MonitorConfig, Probe, ProbeResult};
 use crossbridge_core::{Clock, FaultKind, Instant};
+use rand_core::Rng;
 
 use super::event::Event;
 use super::store::{EventStore, StoreError, Written, chain};
@@ -242,38 +243,70 @@ impl Shared {
     fn run(&self, config: &MonitorConfig, prober: &Prober) {
         let mut rng = crate::entropy::generator();
         let mut state = self.lock();
-        while !state.stop {
+        loop {
             let now = self.clock.now();
-            state.change(now, None, |monitor| monitor.handle_timeout(now));
-            let Some(probe) = state.monitor.start_probe(now, &mut rng) else {
-                let at = [state.monitor.next_probe_at(&mut rng), state.monitor.poll_at()]
-                    .into_iter()
-                    .flatten()
-                    .min();
-                let span = at.map_or(config.interval, |at| at.saturating_duration_since(now));
-                let woken = self.changed.wait_timeout(state, span);
-                state = woken.unwrap_or_else(PoisonError::into_inner).0;
-                continue;
-            };
-            drop(state);
-            let answer = prober.check(config.timeout);
-            state = self.lock();
-            let ended = self.clock.now();
-            let slow = ended.saturating_duration_since(now) > config.timeout / 2;
-            let (result, reason) = match answer {
-                Ok(()) if slow => (ProbeResult::SlowPass, Some("slow to answer".to_owned())),
-                Ok(()) => (ProbeResult::Pass, None),
-                Err(error) => (ProbeResult::Fail, Some(chain(&error))),
-            };
-            state.change(ended, reason, |monitor| {
-                monitor.finish_probe(ended, probe, result);
-                monitor.handle_timeout(ended);
-            });
+            match state.next(config, now, &mut rng) {
+                Next::Probe(probe) => {
+                    drop(state);
+                    let answer = prober.check(config.timeout);
+                    state = self.lock();
+                    state.on_answer(config, now, self.clock.now(), probe, answer);
+                }
+                Next::WaitUntil(at) => {
+                    let woken = self
+                        .changed
+                        .wait_timeout(state, at.saturating_duration_since(now));
+                    state = woken.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                Next::End => return,
+            }
         }
     }
 }
 
+/// What a watch does next.
+enum Next {
+    Probe(Probe),
+    /// Nothing until then, unless a write says something new.
+    WaitUntil(Instant),
+    End,
+}
+
 impl State {
+    fn next<R: Rng + ?Sized>(&mut self, config: &MonitorConfig, now: Instant, rng: &mut R) -> Next {
+        if self.stop {
+            return Next::End;
+        }
+        self.change(now, None, |monitor| monitor.handle_timeout(now));
+        if let Some(probe) = self.monitor.start_probe(now, rng) {
+            return Next::Probe(probe);
+        }
+        let due = [self.monitor.next_probe_at(rng), self.monitor.poll_at()];
+        let at = due.into_iter().flatten().min();
+        Next::WaitUntil(at.unwrap_or_else(|| now.saturating_add(config.interval)))
+    }
+
+    /// What became of a probe from `began` to `now`.
+    fn on_answer(
+        &mut self,
+        config: &MonitorConfig,
+        began: Instant,
+        now: Instant,
+        probe: Probe,
+        answer: Result<(), NoAnswer>,
+    ) {
+        let slow = now.saturating_duration_since(began) > config.timeout / 2;
+        let (result, reason) = match answer {
+            Ok(()) if slow => (ProbeResult::SlowPass, Some("slow to answer".to_owned())),
+            Ok(()) => (ProbeResult::Pass, None),
+            Err(error) => (ProbeResult::Fail, Some(chain(&error))),
+        };
+        self.change(now, reason, |monitor| {
+            monitor.finish_probe(now, probe, result);
+            monitor.handle_timeout(now);
+        });
+    }
+
     fn change(&mut self, now: Instant, reason: Option<String>, change: impl FnOnce(&mut Monitor)) {
         let before = self.monitor.health();
         change(&mut self.monitor);

@@ -1,32 +1,40 @@
 //! What the collector's threads share behind one lock: the spool, and what is in hand.
 
-use super::queue::{Queue, bytes_of};
+use super::account::Account;
+use super::hand::Hand;
+use super::queue::Queue;
 use crate::logging::Category;
-use crate::profiling::event::Event;
+use crate::profiling::event::{Event, heap};
 use crate::profiling::ingest::BATCH_EVENTS;
-use crate::profiling::spool::{Spool, SpoolError, chain};
+use crate::profiling::spool::{Sent, Spool, SpoolCounts, SpoolError, chain};
 
-pub(super) struct Desk {
-    pub(super) spool: Option<Spool>,
+/// What a desk needs of a spool; a test has one in virtual time.
+pub(super) trait Disk {
+    fn append(&mut self, events: &[Event]) -> Result<u64, SpoolError>;
+    fn counts(&mut self) -> Result<SpoolCounts, SpoolError>;
+}
+
+pub(super) struct Desk<D> {
+    pub(super) spool: Option<D>,
     /// Taken out of the queue and not handed over yet; still in memory.
-    pub(super) in_hand: Vec<Event>,
-    /// The same, in the hands of the shipper: only without a spool.
-    pub(super) in_flight: u64,
-    pub(super) handed_over: u64,
+    hand: Hand,
+    /// The same, on its way to the store: only without a spool.
+    in_flight: u64,
+    handed_over: u64,
     /// Brought straight to the spool, in groups.
     pub(super) kept: u64,
     /// Without a spool: what the store has, and what it refuses.
-    pub(super) stored: u64,
-    pub(super) dead: u64,
+    stored: u64,
+    dead: u64,
     /// Whether the last append failed: a failure is logged once, not twenty times a second.
     failing: bool,
 }
 
-impl Desk {
-    pub(super) const fn new(spool: Option<Spool>) -> Self {
+impl<D: Disk> Desk<D> {
+    pub(super) fn new(spool: Option<D>) -> Self {
         Self {
             spool,
-            in_hand: Vec::new(),
+            hand: Hand::default(),
             in_flight: 0,
             handed_over: 0,
             kept: 0,
@@ -36,27 +44,108 @@ impl Desk {
         }
     }
 
-    /// Brings everything in memory into the spool.
-    pub(super) fn hand_over(&mut self, queue: &Queue) -> Result<(), SpoolError> {
-        let Some(spool) = &mut self.spool else {
-            return Ok(());
-        };
-        queue.take(&mut self.in_hand);
-        // In parts: one that fits must not wait for room for all of them.
-        while !self.in_hand.is_empty() {
-            let most = self.in_hand.len().min(PART);
-            let part = self.in_hand.get(..most).unwrap_or_default();
-            if let Err(error) = spool.append(part) {
-                self.failing = tell(self.failing, &error);
-                return Err(error);
-            }
-            self.failing = false;
-            let (events, bytes) = weight(part);
-            queue.release(events, bytes);
-            self.handed_over += events;
-            self.in_hand.drain(..most);
+    /// Takes what is in the queue, unless there is something in hand: what could not be written is
+    /// tried again first, so that chunks that are nearly empty do not pile up here.
+    pub(super) fn take(&mut self, queue: &Queue) {
+        if self.hand.is_empty() {
+            self.hand.take(queue);
         }
-        Ok(())
+    }
+
+    /// Brings a part of what is in hand into the spool, in one commit; whether there was anything. In
+    /// parts, for one that fits must not wait for room for all of them.
+    pub(super) fn write_part(&mut self, queue: &Queue) -> Result<bool, SpoolError> {
+        let part = self.hand.part(PART, queue);
+        let Some(spool) = self.spool.as_mut().filter(|_| !part.is_empty()) else {
+            return Ok(false);
+        };
+        if let Err(error) = spool.append(part) {
+            self.failing = tell(self.failing, &error);
+            return Err(error);
+        }
+        self.failing = false;
+        let (events, bytes) = weight(part);
+        queue.release(events, bytes);
+        self.handed_over += events;
+        self.hand.drop_part();
+        Ok(true)
+    }
+
+    /// Without a spool: the next events for the store. Nothing else is taken before they are
+    /// [settled](Self::settle).
+    pub(super) fn take_batch(&mut self, queue: &Queue) -> Vec<Event> {
+        self.take(queue);
+        let batch = self.hand.take_part(BATCH_EVENTS, queue);
+        self.in_flight = count(batch.len());
+        batch
+    }
+
+    /// Without a spool: what became of them.
+    pub(super) fn settle(&mut self, queue: &Queue, mut batch: Vec<Event>, sent: &Sent) {
+        let rest = batch.split_off(sent.settled.min(batch.len()));
+        let (events, bytes) = weight(&batch);
+        drop(batch);
+        self.in_flight = 0;
+        self.handed_over += events;
+        self.dead += sent.shipped.refused;
+        self.stored += events - sent.shipped.refused;
+        self.hand.put_back(rest);
+        queue.release(events, bytes);
+    }
+
+    /// Whether nothing is in hand.
+    pub(super) fn is_clear(&self) -> bool {
+        self.hand.is_empty()
+    }
+
+    /// Where everything is, at one moment.
+    pub(super) fn account(&mut self, queue: &Queue) -> Account {
+        let tally = queue.tally();
+        let in_memory = tally.waiting + self.hand.len() + self.in_flight;
+        let mut account = Account {
+            accepted: in_memory + tally.dropped,
+            in_memory,
+            lost: tally.dropped,
+            recorded: tally.recorded + self.kept,
+            handed_over: self.handed_over + self.kept,
+            dropped: tally.dropped,
+            stored: self.stored,
+            dead_lettered: self.dead,
+            ..Account::default()
+        };
+        match self.spool.as_mut().map(Disk::counts) {
+            // What was purged is nobody's any more.
+            Some(Ok(counts)) => {
+                account.accepted += counts.accepted - counts.purged;
+                account.stored = counts.stored;
+                account.spooled = counts.spooled;
+                account.dead_lettered = counts.dead_letters;
+                account.lost += counts.lost;
+            }
+            // A spool that cannot be read still has what it was given.
+            Some(Err(_)) => {
+                account.accepted += self.handed_over + self.kept;
+                account.spooled = self.handed_over + self.kept;
+            }
+            None => account.accepted += self.handed_over,
+        }
+        account
+    }
+
+    /// What is still in memory.
+    pub(super) fn take_rest(&mut self, queue: &Queue) -> Vec<Event> {
+        self.hand.take(queue);
+        std::mem::take(&mut self.hand).into_rest()
+    }
+}
+
+impl Disk for Spool {
+    fn append(&mut self, events: &[Event]) -> Result<u64, SpoolError> {
+        Self::append(self, events)
+    }
+
+    fn counts(&mut self) -> Result<SpoolCounts, SpoolError> {
+        Self::counts(self)
     }
 }
 
@@ -74,9 +163,12 @@ fn tell(failing: bool, error: &SpoolError) -> bool {
 
 /// How many events, and how many bytes they take.
 pub(super) fn weight(events: &[Event]) -> (u64, u64) {
-    let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
-    (count, events.iter().map(bytes_of).sum())
+    (count(events.len()), events.iter().map(heap::bytes).sum())
+}
+
+fn count(events: usize) -> u64 {
+    u64::try_from(events).unwrap_or(u64::MAX)
 }
 
 /// Events in one commit.
-const PART: usize = 4 * BATCH_EVENTS;
+pub(super) const PART: usize = 4 * BATCH_EVENTS;

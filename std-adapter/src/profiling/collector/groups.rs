@@ -15,7 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use super::desk::Desk;
 use super::shared::{Shared, lock};
 use crate::profiling::event::Event;
-use crate::profiling::spool::SpoolError;
+use crate::profiling::spool::{Spool, SpoolError};
 
 /// What became of a group; `None` where the collector was closed, or has no spool.
 pub(super) type Answer = Result<(), Option<SpoolError>>;
@@ -109,7 +109,7 @@ fn commit(shared: &Shared, mut groups: Vec<Group>) {
     }
 }
 
-fn keep(desk: &mut Desk, events: &[Event]) -> Answer {
+fn keep(desk: &mut Desk<Spool>, events: &[Event]) -> Answer {
     let Some(spool) = &mut desk.spool else {
         return Err(None);
     };

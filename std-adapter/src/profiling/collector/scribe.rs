@@ -1,43 +1,37 @@
-//! The thread that brings events from memory to the spool.
+//! The thread that brings events from memory to the spool, as its [plan](ScribePlan) says.
 
 use std::time::Duration;
 
-use super::shared::Shared;
-use crate::profiling::spool::chain;
+use crossbridge_core::Clock as _;
 
-/// Runs until the collector is closed. Between two commits it waits for half of the time that an
-/// event may be at risk, unless somebody waits for a sync or the queue is half full.
+use super::plan::ScribePlan;
+use super::shared::Shared;
+use crate::profiling::spool::{SpoolError, chain};
+
+/// Runs until the collector is closed, and what it has taken until then is in the spool or cannot be.
 pub(super) fn run(shared: &Shared, at_risk: Duration) {
-    let mut waited_for = 0;
-    loop {
-        let mut first = true;
-        let found = shared.wait(at_risk / 2, |signals| {
-            // The second look is after somebody has called: a full queue says no more than that.
-            let called = !std::mem::take(&mut first) && !shared.queue.is_empty();
-            (signals.asked > waited_for || signals.closing || called)
-                .then_some((signals.asked, signals.closing))
-        });
-        let (asked, closing) = found.unwrap_or((waited_for, false));
-        if asked == waited_for && !closing && shared.queue.is_empty() {
-            continue;
-        }
-        waited_for = asked;
-        let mut desk = shared.desk();
-        let done = desk.hand_over(&shared.queue);
-        // Said while nobody can look into the spool: whoever finds it empty later, finds it so.
+    let mut plan = ScribePlan::new(at_risk, shared.clock.now());
+    while let Some(asked) = shared.next(|signals, now| plan.next(signals, shared.queue.level(), now)) {
+        let written = write(shared);
+        plan.on_ended(written.is_ok());
         shared.signal(|signals| {
+            // What the disk has, whoever looks for it finds: said after it is there.
             signals.idle = false;
-            match done {
-                Ok(()) => signals.done = asked,
-                Err(error) => {
-                    signals.failed = asked;
-                    signals.reason = Some(chain(&error));
-                }
+            match written {
+                Ok(()) => signals.on_done(asked),
+                Err(error) => signals.on_failed(asked, chain(&error)),
             }
         });
-        drop(desk);
-        if closing {
-            return;
-        }
     }
+}
+
+/// Brings everything that is in memory now to the spool. Between two commits others may have the desk.
+fn write(shared: &Shared) -> Result<(), SpoolError> {
+    // What an earlier write has left over, then what has come since.
+    while shared.desk().write_part(&shared.queue)? {}
+    shared.desk().take(&shared.queue);
+    while shared.desk().write_part(&shared.queue)? {
+        shared.signal(|signals| signals.idle = false);
+    }
+    Ok(())
 }

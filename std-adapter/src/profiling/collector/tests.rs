@@ -7,7 +7,8 @@ use std::time::Duration;
 use crossbridge_core::{FaultKind, GuardConfig, RetryPolicy};
 use tempfile::TempDir;
 
-use super::queue::{Pushed, Queue};
+use super::hand::Hand;
+use super::queue::{Level, Pushed, Queue};
 use super::shared::lock;
 use super::{Account, Collector, NotDurable, Recorded};
 use crate::profiling::store::{StoreError, Trouble};
@@ -15,6 +16,9 @@ use crate::profiling::{
     CollectorSettings, Durability, Event, EventStore, EventType, Limits, MemoryStore, Overflow, Sampling,
     SpoolPlace, Written,
 };
+
+mod virtual_time;
+mod world;
 
 /// A store that threads share, which can be down and has tests it never takes.
 #[derive(Clone, Default)]
@@ -289,8 +293,9 @@ fn the_queue_keeps_its_bounds_and_its_books() {
             assert_eq!(tally.recorded, tally.waiting + tally.dropped);
         }
         assert_eq!(queue.tally().dropped, dropped);
-        let mut out = Vec::new();
-        queue.take(&mut out);
+        let mut hand = Hand::default();
+        hand.take(&queue);
+        let out = hand.take_part(usize::MAX, &queue);
         let ids: Vec<_> = out.iter().map(|event| event.event_id.as_str()).collect();
         assert_eq!(ids.join(" "), left);
         // Taken out they still take space, until they have left the memory.
@@ -299,7 +304,7 @@ fn the_queue_keeps_its_bounds_and_its_books() {
         }
         let (events, bytes) = super::desk::weight(&out);
         queue.release(events, bytes);
-        assert!(queue.is_empty());
+        assert_eq!(queue.level(), Level::Empty);
         assert!(matches!(queue.push(event(9)), Pushed::In { .. }));
     }
 }

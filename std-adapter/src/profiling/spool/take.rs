@@ -4,7 +4,7 @@ use rusqlite::{Connection, Transaction, params};
 
 use super::counts::{Change, counters};
 use super::{Spool, SpoolError, explain, now_millis};
-use crate::profiling::event::Event;
+use crate::profiling::event::{Event, heap};
 use crate::profiling::ingest::{BATCH_BYTES, BATCH_EVENTS};
 use crate::profiling::store::sqlite::row::{COLUMNS, read};
 
@@ -45,7 +45,7 @@ pub struct Dead {
 }
 
 impl Spool {
-    /// The oldest events: at most [`BATCH_EVENTS`], and no more once they have [`BATCH_BYTES`] of text.
+    /// The oldest events: at most [`BATCH_EVENTS`], and no more once they take [`BATCH_BYTES`] of memory.
     ///
     /// A row that is no event (somebody has changed it) becomes a dead letter on the way.
     ///
@@ -139,11 +139,11 @@ impl Spool {
 
 /// The oldest rows, up to the first one that is no event; or that one, where it is the oldest.
 fn read_front(connection: &Connection) -> rusqlite::Result<(Taken, Option<(i64, String)>)> {
-    let sql = format!("SELECT {COLUMNS}, seq, size FROM spooled ORDER BY seq LIMIT {BATCH_EVENTS}");
+    let sql = format!("SELECT {COLUMNS}, seq FROM spooled ORDER BY seq LIMIT {BATCH_EVENTS}");
     let mut select = connection.prepare_cached(&sql)?;
     let mut rows = select.query([])?;
     let (mut taken, mut bytes) = (Taken::default(), 0);
-    while bytes < BATCH_BYTES
+    while bytes < MOST_BYTES
         && let Some(row) = rows.next()?
     {
         let seq = row.get(11)?;
@@ -154,13 +154,13 @@ fn read_front(connection: &Connection) -> rusqlite::Result<(Taken, Option<(i64, 
         };
         match event {
             Ok(event) => {
+                bytes += heap::bytes(&event);
                 taken.events.push(event);
                 taken.rows.push(seq);
             }
             Err(reason) if taken.is_empty() => return Ok((taken, Some((seq, reason)))),
             Err(_) => break,
         }
-        bytes += usize::try_from(row.get::<_, i64>(12)?).unwrap_or(0);
     }
     Ok((taken, None))
 }
@@ -203,6 +203,8 @@ fn bury_row(
     }
     Ok(())
 }
+
+const MOST_BYTES: u64 = BATCH_BYTES as u64;
 
 /// Free pages that are worth a rewrite of the file: 4 MiB.
 const WORTHWHILE_PAGES: i64 = 1_024;

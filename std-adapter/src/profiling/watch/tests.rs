@@ -1,5 +1,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use crossbridge_core::draw::SplitMix64;
+
 use super::*;
 use crate::profiling::store::{MemoryStore, Trouble};
 use crate::profiling::{Event, EventType};
@@ -108,4 +110,55 @@ fn real_writes_are_evidence_unless_the_events_are_at_fault() {
     store.write(&events, None).unwrap();
     store.write(&events, None).unwrap();
     assert_eq!(health(), Health::Healthy);
+}
+
+/// Twenty minutes of a store: it works, hangs, works slowly and works again.
+#[test]
+fn the_schedule_finds_what_a_store_does_in_virtual_time() {
+    let config = MonitorConfig::DEFAULT;
+    let second = Duration::from_secs(1);
+    let at = |seconds: u64| Instant::ZERO.saturating_add(second * u32::try_from(seconds).unwrap());
+    let shared = shared();
+    let (mut state, mut rng) = (shared.lock(), SplitMix64::new(7));
+    let (mut now, mut seen, mut probes) = (Instant::ZERO, vec![Health::Unknown], 0);
+    while now < at(1_200) {
+        match state.next(&config, now, &mut rng) {
+            Next::Probe(probe) => {
+                probes += 1;
+                let (took, answer) = if (at(300)..at(600)).contains(&now) {
+                    (config.timeout, Err(NoAnswer::TimedOut(config.timeout)))
+                } else if (at(600)..at(900)).contains(&now) {
+                    (config.timeout * 3 / 4, Ok(()))
+                } else {
+                    (Duration::from_millis(1), Ok(()))
+                };
+                let began = now;
+                now = now.saturating_add(took);
+                state.on_answer(&config, began, now, probe, answer);
+            }
+            Next::WaitUntil(until) => {
+                assert!(until > now, "it waits until {until} at {now}");
+                now = until;
+            }
+            Next::End => unreachable!("nobody has stopped it"),
+        }
+        let health = state.monitor.health();
+        if seen.last() != Some(&health) {
+            seen.push(health);
+        }
+    }
+    let expected = [
+        Health::Unknown,
+        Health::Healthy,
+        Health::Degraded,
+        Health::Unhealthy,
+        Health::Degraded,
+        Health::Healthy,
+    ];
+    assert_eq!(seen, expected);
+    // One at the beginning, and then by the interval, jitter and slow answers apart.
+    let most = 1_200 / config.interval.as_secs() * 2 + 1;
+    assert!((10..=most).contains(&probes), "{probes} probes");
+    state.stop = true;
+    assert!(matches!(state.next(&config, now, &mut rng), Next::End));
 }
