@@ -1,12 +1,13 @@
 //! The dashboards in `dashboards/` ask for what is there.
 
+#[path = "dashboards/influxql.rs"]
+mod influxql;
 #[path = "support/profile.rs"]
 mod support;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crossbridge_std::profiling::EventType;
 use crossbridge_std::servers::Postgres;
 use serde_json::Value;
 use support::{Place, fixture};
@@ -122,51 +123,6 @@ fn every_query_on_postgresql_has_an_answer() {
         assert_eq!(shown, told, "{title}");
     }
 }
-
-/// Measurements are types of events; tags and fields are those of an event and its metadata.
-#[test]
-fn every_query_of_influxql_uses_names_that_exist() {
-    let measurements: BTreeSet<_> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
-    let names: BTreeSet<_> = NAMES.into_iter().collect();
-    let dashboard = dashboard("crossbridge-influxdb.json");
-    let mut all: Vec<_> = queries(&dashboard, "query")
-        .iter()
-        .map(|(.., query)| *query)
-        .collect();
-    assert!(all.len() >= 15);
-    let variable = &list(&dashboard["templating"], "list")[0];
-    all.push(variable["query"].as_str().unwrap());
-    for query in all {
-        let quoted: Vec<_> = query.split('"').skip(1).step_by(2).collect();
-        let from = query
-            .split("FROM \"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next());
-        let from = from.unwrap_or_else(|| panic!("no measurement: {query}"));
-        assert!(measurements.contains(from), "`{from}` is no measurement: {query}");
-        for name in quoted.iter().filter(|name| **name != from) {
-            assert!(names.contains(name), "`{name}` is not stored: {query}");
-        }
-        assert!(query.contains("$timeFilter"), "without bounds: {query}");
-    }
-}
-
-/// What the InfluxDB store writes beside the time, as far as a dashboard needs it.
-const NAMES: [&str; 13] = [
-    "framework",
-    "run_id",
-    "test_id",
-    "step_name",
-    "duration_ms",
-    "status",
-    "endpoint",
-    "method",
-    "status_code",
-    "command",
-    "retry_count",
-    "cpu_percent",
-    "memory_mb",
-];
 
 #[test]
 fn they_can_be_imported() {

@@ -3,10 +3,9 @@
 #[path = "support/profile.rs"]
 mod support;
 
-use std::io::{BufRead as _, BufReader};
-
 use crossbridge_std::servers::{InfluxDb, Signal};
-use support::{Place, config, fixture, lines};
+use support::running::{OUTLIVED, outlive};
+use support::{Place, fixture};
 
 fn start() -> InfluxDb {
     let server = InfluxDb::start().unwrap_or_else(|error| panic!("{error}"));
@@ -47,47 +46,19 @@ fn a_report_is_stored_whole_and_once() {
     assert_eq!(count(&server), stored, "the same events are the same points");
 }
 
-/// The server dies in the middle and comes back; the guard sees to the rest.
 #[test]
 fn a_server_that_is_killed_is_waited_for() {
     let mut server = start();
-    let place = Place::new();
-    place.write("big.jsonl", &lines(30_000));
-    place.write("c.yml", &config("5s", "120s", "TRACE"));
     let url = server.url("tests");
-    let mut child = place
-        .command(&[
-            "big.jsonl",
-            "--store",
-            &url,
-            "--config",
-            "c.yml",
-            "--format",
-            "json",
-        ])
-        .spawn()
-        .unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let mut wait_for = |message: &str, count: usize| {
-        let mut seen = 0;
-        let mut line = String::new();
-        while seen < count {
-            line.clear();
-            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "it ended early");
-            seen += usize::from(line.contains(message));
-        }
-    };
     // The store is open, and three batches are in it.
-    wait_for("\"call succeeded\"", 4);
-    server.kill(Signal::KILL).unwrap();
-    wait_for("\"retry scheduled\"", 2);
-    server.restart().unwrap();
-    std::io::copy(&mut stderr, &mut std::io::sink()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(object["totals"]["unwritten"], 0);
-    assert_eq!(count(&server), 30_000);
+    outlive(
+        &mut server,
+        &url,
+        4,
+        |server| server.kill(Signal::KILL).unwrap(),
+        |server| server.restart().unwrap(),
+    );
+    assert_eq!(count(&server), u64::from(OUTLIVED));
 }
 
 /// An event that the server will never take, among many that it takes.

@@ -3,10 +3,9 @@
 #[path = "support/profile.rs"]
 mod support;
 
-use std::io::{BufRead as _, BufReader};
-
 use crossbridge_std::servers::{Postgres, Signal};
-use support::{Place, config, fixture, lines};
+use support::running::{OUTLIVED, outlive};
+use support::{Place, fixture};
 
 fn start() -> Postgres {
     Postgres::start().unwrap_or_else(|error| panic!("{error}"))
@@ -41,48 +40,20 @@ fn a_report_is_stored_whole_and_once() {
     assert_eq!(server.sql_in("metrics", both).unwrap(), stored);
 }
 
-/// The server dies in the middle and comes back; the guard sees to the rest.
 #[test]
 fn a_server_that_is_killed_is_waited_for() {
     let mut server = start();
-    let place = Place::new();
-    place.write("big.jsonl", &lines(30_000));
-    place.write("c.yml", &config("5s", "120s", "TRACE"));
     let url = server.url("postgres");
-    let mut child = place
-        .command(&[
-            "big.jsonl",
-            "--store",
-            &url,
-            "--config",
-            "c.yml",
-            "--format",
-            "json",
-        ])
-        .spawn()
-        .unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let mut wait_for = |message: &str, count: usize| {
-        let mut seen = 0;
-        let mut line = String::new();
-        while seen < count {
-            line.clear();
-            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "it ended early");
-            seen += usize::from(line.contains(message));
-        }
-    };
     // Three batches are in the store.
-    wait_for("\"call succeeded\"", 3);
-    server.kill(Signal::KILL).unwrap();
-    wait_for("\"retry scheduled\"", 2);
-    server.restart().unwrap();
-    std::io::copy(&mut stderr, &mut std::io::sink()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(object["totals"]["unwritten"], 0);
+    outlive(
+        &mut server,
+        &url,
+        3,
+        |server| server.kill(Signal::KILL).unwrap(),
+        |server| server.restart().unwrap(),
+    );
     let both = "select count(*), count(distinct event_id) from profiling.profiling_events";
-    assert_eq!(server.sql(both).unwrap(), "30000|30000");
+    assert_eq!(server.sql(both).unwrap(), format!("{OUTLIVED}|{OUTLIVED}"));
 }
 
 #[test]

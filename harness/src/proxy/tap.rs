@@ -231,6 +231,8 @@ pub(super) struct Postgres {
     transaction: u8,
     /// Inside messages that end with a `Sync`.
     in_batch: bool,
+    /// The last `ReadyForQuery` is owed for a `Sync`.
+    synced: bool,
     /// The query that is passing is answered with this.
     error: Option<SqlError>,
 }
@@ -259,6 +261,7 @@ impl Default for Postgres {
             ready: false,
             transaction: b'I',
             in_batch: false,
+            synced: false,
             error: None,
         }
     }
@@ -368,6 +371,7 @@ impl Postgres {
                 self.in_batch = false;
                 if self.error.is_none() {
                     self.owed = self.owed.saturating_add(1);
+                    self.synced = kind == b'S';
                 }
             }
             b'P' | b'B' | b'D' | b'E' | b'C' => self.in_batch = true,
@@ -405,6 +409,11 @@ impl Postgres {
                 for piece in pieces {
                     if piece.first {
                         self.ready = *piece.bytes == *b"Z\0\0\0\x05";
+                        // A server that waits for the data of a COPY passes over the `Sync` that
+                        // clients send with the command; they send another one behind the data.
+                        if piece.kind == b'G' && std::mem::take(&mut self.synced) {
+                            self.owed = self.owed.saturating_sub(1);
+                        }
                     } else if self.ready
                         && let [transaction] = *piece.bytes
                     {

@@ -1,81 +1,41 @@
 //! The store is locked, shared, picky, or its writer is killed.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command};
-use std::sync::mpsc;
-
 use serde_json::{Value, json};
 
 use super::DB;
+use super::support::running::{Pipe, Running, succeeded, will_retry};
 use super::support::{Place, Ran, config, fixture, lines};
-
-/// Reads records until so many were what is looked for, or there are no more.
-fn wait_for(stderr: &mut impl BufRead, mut count: usize, wanted: impl Fn(&Value) -> bool) -> Vec<String> {
-    let mut seen = Vec::new();
-    while count > 0 {
-        let mut line = String::new();
-        assert_ne!(
-            stderr.read_line(&mut line).unwrap(),
-            0,
-            "it ended early: {seen:#?}"
-        );
-        let record = serde_json::from_str(&line).unwrap_or_default();
-        count -= usize::from(wanted(&record));
-        seen.push(line);
-    }
-    seen
-}
-
-/// A call of the guard has succeeded: a batch is in the store.
-fn done(record: &Value) -> bool {
-    record["message"] == "call succeeded"
-}
-
-fn ending(mut child: Child, mut stderr: impl Read) -> Ran {
-    let mut rest = String::new();
-    stderr.read_to_string(&mut rest).unwrap();
-    let mut stdout = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-    Ran {
-        code: child.wait().unwrap().code(),
-        stdout,
-        stderr: rest,
-    }
-}
 
 #[test]
 fn a_writer_that_is_killed_leaves_whole_batches_and_the_next_one_completes_them() {
     let place = Place::new();
-    place.write("big.jsonl", &lines(30_000));
+    let text = lines(12_000);
+    // It cannot come to its end: the last batch is held back.
+    let input = Pipe::new(&place, "pipe.jsonl", &text, 10_000);
     place.write("c.yml", &config("5s", "60s", "TRACE"));
-    let mut child = place
-        .command(&["big.jsonl", "--store", DB, "--config", "c.yml"])
-        .spawn()
-        .unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    // Three batches.
-    wait_for(&mut stderr, 3, done);
-    child.kill().unwrap();
-    assert_eq!(child.wait().unwrap().code(), None, "it was over before the kill");
+    let mut writer = Running::start(place.command(&["pipe.jsonl", "--store", DB, "--config", "c.yml"]));
+    writer.wait_for(3, succeeded);
+    writer.kill();
+    input.open();
     let kept = place.count("events.db");
     assert!(
-        (6_000..30_000).contains(&kept) && kept.is_multiple_of(2_000),
+        (6_000..12_000).contains(&kept) && kept.is_multiple_of(2_000),
         "{kept}"
     );
 
+    place.write("big.jsonl", &text);
     let (ran, object) = place.ingest_json(&["big.jsonl", "--store", DB]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(object["totals"]["already_there"], kept);
-    assert_eq!(object["totals"]["new"], 30_000 - kept);
+    assert_eq!(object["totals"]["new"], 12_000 - kept);
     let distinct = place.sqlite3(
         "events.db",
         "select count(*), count(distinct event_id) from profiling_events",
     );
-    assert_eq!(distinct, "30000|30000");
+    assert_eq!(distinct, "12000|12000");
     assert_eq!(
         place.sqlite3("events.db", "select count(distinct test_id) from tests"),
-        "15000"
+        "6000"
     );
     assert_eq!(place.sqlite3("events.db", "pragma integrity_check"), "ok");
 }
@@ -92,16 +52,11 @@ fn a_lock_of_seconds_is_ridden_out() {
     place.write("c.yml", &config("300ms", "120s", "DEBUG"));
     let lock = place.lock("events.db");
     let report = fixture("pytest/pytest-all-pass.xml");
-    let mut child = place
-        .command(&[&report, "--store", DB, "--config", "c.yml"])
-        .spawn()
-        .unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let retry = |record: &Value| record["message"] == "retry scheduled";
-    wait_for(&mut stderr, 2, retry);
+    let mut writer = Running::start(place.command(&[&report, "--store", DB, "--config", "c.yml"]));
+    writer.wait_for(2, will_retry);
     // By the writer's own clock.
-    let seen = wait_for(&mut stderr, 1, |record| {
-        retry(record) && record["at_us"].as_u64() >= Some(2_000_000)
+    let seen = writer.wait_for(1, |record: &Value| {
+        will_retry(record) && record["at_us"].as_u64() >= Some(2_000_000)
     });
     assert!(
         seen.iter()
@@ -116,7 +71,7 @@ fn a_lock_of_seconds_is_ridden_out() {
     assert_eq!(place.count("events.db"), 2);
     lock.release();
 
-    let ran = ending(child, stderr);
+    let ran = writer.end();
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("6 events: 6 new"), "{}", ran.stdout);
     assert!(
@@ -138,30 +93,18 @@ fn a_lock_of_seconds_is_ridden_out() {
 fn a_lock_that_is_never_released_ends_in_the_spool_and_drain_completes_it() {
     let place = Place::new();
     place.write("c.yml", &config("100ms", "2s", "TRACE"));
-    let pipe = place.path("pipe.jsonl");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let rest = fixture("pytest/pytest-maxfail.xml");
-    let arguments = ["pipe.jsonl", &rest, "--store", DB, "--config", "c.yml"];
-    let mut child = place.command(&arguments).spawn().unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
     // Two batches, then the lock, then a part of a third.
     let text = lines(5_000);
-    let at = text.match_indices('\n').nth(3_999).unwrap().0 + 1;
-    let (first, second) = (text[..at].to_owned(), text[at..].to_owned());
-    let (go, locked) = mpsc::channel();
-    let writer = std::thread::spawn(move || {
-        let mut pipe = File::create(pipe)?;
-        pipe.write_all(first.as_bytes())?;
-        let _ = locked.recv();
-        pipe.write_all(second.as_bytes())
-    });
-    wait_for(&mut stderr, 2, done);
+    let input = Pipe::new(&place, "pipe.jsonl", &text, 4_000);
+    let rest = fixture("pytest/pytest-maxfail.xml");
+    let arguments = ["pipe.jsonl", &rest, "--store", DB, "--config", "c.yml"];
+    let mut writer = Running::start(place.command(&arguments));
+    writer.wait_for(2, succeeded);
     let lock = place.lock("events.db");
-    go.send(()).unwrap();
+    input.open();
 
-    let ran = ending(child, stderr);
+    let ran = writer.end();
     assert_eq!(ran.code, Some(4), "{ran:?}");
-    writer.join().unwrap().unwrap();
     for expected in [
         "error: the store could not be used: write events.db: locked by another connection\n   gave up after ",
         "of waiting: the deadline leaves no time\n   kept in the store: 4,000 events (4,000 new, 0 already there)\n",

@@ -18,6 +18,8 @@ use crate::support::{Place, Ran, config};
 pub(crate) struct Delivery {
     pub(crate) place: Place,
     pub(crate) server: Postgres,
+    /// How many events there are, the next one's number.
+    pub(crate) events: u32,
     /// Where the program looks for the server: itself, or a proxy.
     url: String,
 }
@@ -34,10 +36,17 @@ impl Delivery {
         let parsed: StoreUrl = url.parse().unwrap();
         drop(parsed.open(None).unwrap());
         let place = Place::new();
-        place.write("hasty.yml", HASTY);
+        place.write("hasty.yml", &hasty("20s"));
+        place.write("brief.yml", &hasty("3s"));
         place.write("patient.yml", &config("5s", "120s", "OFF"));
+        place.write("chatty.yml", &config("5s", "120s", "TRACE"));
         place.write("once.yml", ONCE);
-        Self { place, server, url }
+        Self {
+            place,
+            server,
+            events: 0,
+            url,
+        }
     }
 
     /// The same by way of a proxy.
@@ -48,6 +57,19 @@ impl Delivery {
             .replace(&self.server.address().to_string(), &proxy.address().to_string());
     }
 
+    /// The next events.
+    pub(crate) fn next(&mut self, count: u32) -> Range<u32> {
+        let first = self.events;
+        self.events += count;
+        first..self.events
+    }
+
+    /// As at the beginning: no events.
+    pub(crate) fn clear(&mut self) {
+        self.server.sql("truncate profiling.events").unwrap();
+        self.events = 0;
+    }
+
     /// The file with these events.
     pub(crate) fn file(&self, events: Range<u32>) -> String {
         let name = format!("{}-{}.jsonl", events.start, events.end);
@@ -55,8 +77,9 @@ impl Delivery {
         name
     }
 
-    /// Starts writing these events. A hasty writer spools what the server has not taken at the second
-    /// attempt, a patient one what it has not taken after two minutes.
+    /// Starts writing these events. What the server has not taken at the second attempt, a hasty writer
+    /// spools; a brief one gives an attempt 3 s, for servers that do not answer. A patient one goes on for
+    /// two minutes, and a chatty one also logs that.
     pub(crate) fn start(&self, events: Range<u32>, writer: &str) -> Child {
         let file = self.file(events);
         let config = format!("{writer}.yml");
@@ -70,11 +93,15 @@ impl Delivery {
     }
 
     /// `crossbridge profile` with the store.
-    pub(crate) fn profile(&self, arguments: &[&str], writer: &str) -> Ran {
+    pub(crate) fn command(&self, arguments: &[&str], writer: &str) -> Command {
         let config = format!("{writer}.yml");
         let rest = ["--store", &self.url, "--config", &config];
-        let mut command = self.place.profile(&[arguments, &rest].concat());
-        command.output().unwrap().into()
+        self.place.profile(&[arguments, &rest].concat())
+    }
+
+    /// The same, and what came of it.
+    pub(crate) fn profile(&self, arguments: &[&str], writer: &str) -> Ran {
+        self.command(arguments, writer).output().unwrap().into()
     }
 
     /// `crossbridge profile` with its state somewhere else, and one attempt for everything.
@@ -97,15 +124,21 @@ impl Delivery {
     }
 
     /// How many events wait in the spool.
-    pub(crate) fn spooled(&self) -> u64 {
+    pub(crate) fn spooled(&self) -> u32 {
         let ran = self.profile(&["status", "--format", "json"], "hasty");
         let status: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-        status["spooled"].as_u64().unwrap()
+        u32::try_from(status["spooled"].as_u64().unwrap()).unwrap()
     }
 
-    /// The events from 0 on are there, each once and as it was, and nothing else is.
-    pub(crate) fn exactly_once(&self, events: u32, what: &str) {
-        exactly_once(&self.server, events, what);
+    /// All events so far are there, each once and as it was, and nothing else is.
+    pub(crate) fn exactly_once(&self, what: &str) {
+        exactly_once(&self.server, self.events, what);
+    }
+
+    /// How many events are there.
+    pub(crate) fn stored(&self) -> u32 {
+        let found = self.server.sql("select count(*) from profiling.events").unwrap();
+        found.parse().unwrap()
     }
 
     /// Makes the server stop at one event, in the middle of its batch, for as long as that takes.
@@ -133,13 +166,14 @@ impl Delivery {
             .unwrap();
     }
 
-    /// Asks until the server says yes.
+    /// Asks until the server lets us in and says yes.
     pub(crate) fn wait_until(&self, question: &str) {
-        for _ in 0..3_000 {
-            if self.server.sql(question).unwrap() == "t" {
+        for _ in 0..1_200 {
+            if self.server.sql(question).is_ok_and(|answer| answer == "t") {
                 return;
             }
-            ThreadSleeper.sleep(Duration::from_millis(10));
+            // To ask takes a process on either side.
+            ThreadSleeper.sleep(Duration::from_millis(50));
         }
         panic!("never: {question}");
     }
@@ -204,16 +238,20 @@ fn lines(events: Range<u32>) -> String {
     text
 }
 
-/// Two attempts, so that whatever hangs is left after some seconds, and whatever refuses at once.
-const HASTY: &str = "runtime:
+/// Two attempts, so that what refuses is left at once, and what hangs after this time.
+fn hasty(attempt: &str) -> String {
+    format!(
+        "runtime:
   retry:
     policies:
-      twice: { max_attempts: 2, base_delay: 50ms }
+      twice: {{ max_attempts: 2, base_delay: 50ms }}
   paths:
-    profiling_storage: { retry: twice, attempt_timeout: 1500ms, deadline: 10s }
+    profiling_storage: {{ retry: twice, attempt_timeout: {attempt}, deadline: 60s }}
 crossbridge:
-  logging: { level: OFF, log_to_file: false }
-";
+  logging: {{ level: OFF, log_to_file: false }}
+"
+    )
+}
 
 /// One attempt for everything, so that a store that is down costs no time.
 const ONCE: &str = "runtime:
@@ -225,6 +263,11 @@ const ONCE: &str = "runtime:
 crossbridge:
   logging: { level: OFF, log_to_file: false }
 ";
+
+/// The seed of a test that draws: this one, or `ZERO_LOSS_SEED`.
+pub(crate) fn seed(usual: u64) -> u64 {
+    std::env::var("ZERO_LOSS_SEED").map_or(usual, |seed| seed.parse().expect("a number"))
+}
 
 /// The key of an event with an even number.
 pub(crate) fn uuid(n: u32) -> String {

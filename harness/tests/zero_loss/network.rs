@@ -4,76 +4,59 @@ use crossbridge_harness::proxy::Proxy;
 use crossbridge_harness::proxy::toxic::{Bytes, Direction, Effect, SqlError, SqlPlace, Toxic};
 
 use crate::delivery::{Delivery, quick};
-
-/// Three batches and a half.
-const EVENTS: u32 = 7_000;
+use crate::support::running::{Running, will_retry};
 
 #[test]
-fn a_connection_that_is_cut_after_any_number_of_bytes() {
+fn a_connection_that_is_cut_or_given_errors() {
     let mut delivery = Delivery::with(quick());
     let upstream = delivery.server.address().to_string();
     let proxy = Proxy::start(1, "cut", "127.0.0.1:0", &upstream, true).unwrap();
     delivery.through(&proxy);
-    // A session is set up with some 1 040 bytes up and 810 down; then a batch has 390 kB up, and down
-    // there are the answers, 21 bytes to COPY and 18 to COMMIT.
-    let up = [
-        0, 1, 91, 300, 600, 700, 950, 1_036, 1_100, 10_000, 66_000, 131_000, 263_000, 385_000,
-    ];
-    let down = [0, 1, 421, 600, 700, 770, 805, 812, 820, 828, 834, 840, 846, 852];
+    // A session is set up with some 1 040 bytes up and 810 down; then a batch of 1 000 has 195 kB up,
+    // and down there are the answers, 21 bytes to COPY and 18 to COMMIT.
+    let up = [0, 91, 1_036, 66_000, 190_000];
+    let down = [0, 600, 820, 834, 846];
     let cuts = up.map(|bytes| (Direction::Upstream, bytes)).into_iter();
     let cuts = cuts.chain(down.map(|bytes| (Direction::Downstream, bytes)));
-    let mut written = 0;
     for (stream, bytes) in cuts {
-        let next = written + 2_000;
         // The first connection is cut; the one after it is not.
         proxy
             .put_toxic(toxic(Effect::Cut(Bytes { bytes }), stream, Some(1), None))
             .unwrap();
-        let ran = delivery.write(written..next, "patient");
+        let events = delivery.next(1_000);
+        let ran = delivery.write(events, "patient");
         assert_eq!(ran.code, Some(0), "{stream:?} {bytes}: {ran:?}");
-        written = next;
         // The key keeps each from being there twice.
-        let found = delivery
-            .server
-            .sql("select count(*) from profiling.events")
-            .unwrap();
-        assert_eq!(found, written.to_string(), "{stream:?} {bytes}");
+        assert_eq!(delivery.stored(), delivery.events, "{stream:?} {bytes}");
     }
     // Every connection is cut: nothing gets through, everything is kept.
+    let cut = Effect::Cut(Bytes { bytes: 100_000 });
     proxy
-        .put_toxic(toxic(
-            Effect::Cut(Bytes { bytes: 100_000 }),
-            Direction::Upstream,
-            None,
-            None,
-        ))
+        .put_toxic(toxic(cut, Direction::Upstream, None, None))
         .unwrap();
-    let ran = delivery.write(written..written + EVENTS, "hasty");
+    let events = delivery.next(5_000);
+    let ran = delivery.write(events, "hasty");
     assert_eq!(ran.code, Some(4), "{ran:?}");
-    assert_eq!(delivery.spooled(), u64::from(EVENTS));
+    assert_eq!(delivery.spooled(), 5_000);
     proxy.retain_toxics(|_| false).unwrap();
     delivery.drain();
-    delivery.exactly_once(written + EVENTS, "cut");
-}
-
-/// Our transactions are read committed, in which the server has no reason for this one: a proxy says it.
-#[test]
-fn a_server_that_cannot_serialize() {
-    let mut delivery = Delivery::with(quick());
-    let upstream = delivery.server.address().to_string();
-    let proxy = Proxy::start(1, "sql", "127.0.0.1:0", &upstream, true).unwrap();
-    delivery.through(&proxy);
+    // Our transactions are read committed, in which the server has no reason to fail to serialize them:
+    // the proxy says that it has.
     let error = Effect::SqlError(SqlError {
         sqlstate: "40001".to_owned(),
         message: None,
         at: SqlPlace::Query,
     });
     proxy
-        .put_toxic(toxic(error, Direction::Upstream, None, Some(9)))
+        .put_toxic(toxic(error, Direction::Upstream, None, Some(11)))
         .unwrap();
-    let ran = delivery.write(0..EVENTS, "patient");
+    let events = delivery.next(7_000);
+    let file = delivery.file(events);
+    let mut writer = Running::start(delivery.command(&["ingest", &file], "chatty"));
+    writer.wait_for(2, will_retry);
+    let ran = writer.end();
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    delivery.exactly_once(EVENTS, "serialization failure");
+    delivery.exactly_once("cut, and not serialized");
 }
 
 fn toxic(effect: Effect, stream: Direction, first: Option<u64>, every: Option<u64>) -> Toxic {

@@ -119,7 +119,9 @@ fn launch(kind: &Kind, folder: &Path, port: u16) -> Result<Process, ServerError>
             },
             false => ServerError::io(doing)(error),
         })?;
-    let mut process = Process::new(child, kind.program);
+    // Nothing is left behind but the directory. QUIT would be ignored by those who inherited that, as
+    // what a shell runs in the background does.
+    let mut process = Process::new(child, kind.program, Signal::KILL);
     let mut ended = false;
     let ready = until(START_TIMEOUT, || {
         ended = process.ended()?.is_some();

@@ -290,7 +290,8 @@ fn spawn(bin: &Path, folder: &Path, port: u16, options: &Options) -> Result<Proc
         .stderr(log)
         .spawn()
         .map_err(ServerError::io(doing))?;
-    Ok(Process::new(child, "postgres"))
+    // An immediate shutdown: its sessions end, and its shared memory is given back.
+    Ok(Process::new(child, "postgres", Signal::QUIT))
 }
 
 /// Whether a session is let in, which is as far as it has to be asked.

@@ -16,11 +16,14 @@ use crate::sleeper::ThreadSleeper;
 pub(super) struct Process {
     child: Child,
     program: &'static str,
+    /// What ends it when nobody wants it any more.
+    end: Signal,
 }
 
 impl Process {
-    pub(super) const fn new(child: Child, program: &'static str) -> Self {
-        Self { child, program }
+    /// A process that `end` ends at once, or after it has cleaned up behind itself.
+    pub(super) const fn new(child: Child, program: &'static str, end: Signal) -> Self {
+        Self { child, program, end }
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -83,8 +86,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // QUIT lets a server clean up behind itself; what does not listen is killed.
-        if self.kill(Signal::QUIT).is_err() {
+        // What does not listen is killed.
+        if self.kill(self.end).is_err() {
             let _ = self.kill(Signal::KILL);
         }
     }

@@ -184,7 +184,8 @@ fn spawn(folder: &Path, log: &Path, port: u16, options: &Options) -> Result<Proc
                 ServerError::Io { doing, source }
             }
         })?;
-    Ok(Process::new(child, PROGRAM))
+    // Redis ignores QUIT where it inherited that, as what a shell runs in the background does.
+    Ok(Process::new(child, PROGRAM, Signal::KILL))
 }
 
 /// Whether it answers, with data or without.

@@ -219,6 +219,35 @@ fn queries_in_flight_and_in_failed_transactions_are_forwarded() {
     assert!(!told.answered.is_empty());
 }
 
+#[test]
+fn a_query_after_a_copy_is_answered_as_any_other() {
+    let copying = message(b'G', b"\x01\0\0");
+    let data = [message(b'd', b"row"), message(b'c', b"")].concat();
+    for (command, end) in [
+        (vec![(b'B', &b"\0\0"[..]), (b'E', b"\0"), (b'S', b"")], Some(b'S')),
+        (vec![(b'Q', b"copy t from stdin\0")], None),
+    ] {
+        let mut judge = hits(&[2]);
+        let (mut tap, mut told) = session(&mut judge);
+        for (kind, body) in command {
+            told.take(tap.on_client(&message(kind, body), &mut judge));
+        }
+        tap.on_server(&copying);
+        told.take(tap.on_client(&data, &mut judge));
+        if let Some(end) = end {
+            told.take(tap.on_client(&message(end, b""), &mut judge));
+        }
+        // Not before the server has answered.
+        told.take(tap.on_client(&message(b'Q', b"select 1\0"), &mut judge));
+        assert_eq!(judge.seen, 1, "{end:?}");
+        tap.on_server(&ready_for_query(b'I'));
+        tap.on_server(&ready_for_query(b'I'));
+        assert!(told.answered.is_empty());
+        told.take(tap.on_client(&message(b'Q', b"select 2\0"), &mut judge));
+        assert!(told.answered.starts_with(b"E"), "{end:?}");
+    }
+}
+
 /// Found by the fuzzer: the last byte of a longer message came alone and was taken for the state.
 #[test]
 fn a_longer_message_of_the_kind_is_no_ready_for_query_however_it_is_cut() {

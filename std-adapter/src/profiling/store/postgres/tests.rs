@@ -186,21 +186,17 @@ fn a_frozen_server_holds_nobody_up() {
         [FaultKind::Transient, FaultKind::NotSent, FaultKind::NotSent]
     );
     let took = crossbridge_core::Clock::now(&clock).saturating_duration_since(started);
-    assert!(
-        took >= limit * 3 && took < limit * 3 + Duration::from_secs(5),
-        "{took:?}"
-    );
+    assert!(took >= limit * 3 && took < Duration::from_secs(60), "{took:?}");
     server.signal(Signal::CONT).unwrap();
     assert_eq!(store.write(&[event("b")], None).unwrap().new, 1);
     assert_eq!(store.count().unwrap(), 2);
     // The batch does not fit into what the kernel takes for a server that does not read.
-    let deadline = Deadline::after(limit);
     let mut session = store.session.take().unwrap();
-    session.session.execute("BEGIN", &deadline).unwrap();
+    session.session.execute("BEGIN", &after(None)).unwrap();
     server.signal(Signal::STOP).unwrap();
     let failure = session
         .session
-        .copy(&session.direct, Rows::new(&batch), &deadline)
+        .copy(&session.direct, Rows::new(&batch), &Deadline::after(limit))
         .unwrap_err();
     assert!(matches!(failure, Failure::TimedOut(_)), "{failure:?}");
 }
@@ -311,10 +307,10 @@ fn locks_and_administrators_are_borne() {
     let lock = "BEGIN; LOCK TABLE profiling.events IN EXCLUSIVE MODE";
     other.execute(lock, &forever).unwrap();
     let error = store
-        .write(&[event("a")], Some(Duration::from_millis(400)))
+        .write(&[event("a")], Some(Duration::from_secs(4)))
         .unwrap_err();
     assert_eq!(error.kind(), FaultKind::Transient);
-    // By the server's own clock, before ours ran out.
+    // By the server's own clock, half a second before ours ran out.
     assert!(told(&error).contains("SQLSTATE"), "{}", told(&error));
     other.execute("ROLLBACK", &forever).unwrap();
     assert_eq!(store.write(&[event("a")], None).unwrap().new, 1);
