@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `POST /events` | 202 once the event is on disk |
 //! | `POST /events/batch` | 202 once all of them are on disk |
-//! | `GET /health` | 200 while events are taken, with the health of the store |
+//! | `GET /health` (or `HEAD`) | 200 while events are taken, with the health of the store |
 //! | `GET /status` | 200 and what `crossbridge profile status --format json` says |
 //!
 //! | status | when | is anything kept |
@@ -101,14 +101,15 @@ impl<'e> Endpoint<'e> {
 
     /// Answers one request: the `number`th since the start.
     fn answer(&self, head: &Head, body: &[u8], peer: Option<IpAddr>, number: u64) -> Answer {
-        let path = head.target.split('?').next().unwrap_or_default();
+        let path = path(&head.target);
         let (allowed, batch) = match path {
             "/events" => ("POST", false),
             "/events/batch" => ("POST", true),
             "/health" | "/status" => ("GET", false),
             _ => return Answer::error(404, "expected /events, /events/batch, /health or /status"),
         };
-        if head.method != allowed {
+        let is_head = allowed == "GET" && head.method == "HEAD";
+        if head.method != allowed && !is_head {
             return Answer::error(405, &format!("expected {allowed}")).allowing(allowed);
         }
         match path {
@@ -141,6 +142,7 @@ impl<'e> Endpoint<'e> {
                 return over.answer();
             }
         };
+        let (count, bytes) = (events.len(), body.len());
         match self.collector.keep(events) {
             Ok(kept) => {
                 let object = json!({ "accepted": kept.events, "sampled_out": kept.sampled_out });
@@ -148,9 +150,25 @@ impl<'e> Endpoint<'e> {
             }
             Err(error) => {
                 self.limits.give_back(&taken, &self.clock);
-                not_kept(&error)
+                if error.is_never(count, bytes) {
+                    Answer::error(
+                        413,
+                        &format!("{count} events, more than the spool ever holds: {error}"),
+                    )
+                } else {
+                    not_kept(&error)
+                }
             }
         }
+    }
+}
+
+/// What is asked for, without the query; a proxy may say the server's name before it.
+fn path(target: &str) -> &str {
+    let whole = target.split('?').next().unwrap_or_default();
+    match whole.strip_prefix("http://") {
+        Some(rest) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
+        None => whole,
     }
 }
 

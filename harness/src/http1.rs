@@ -208,6 +208,12 @@ fn take(left: u64, bytes: &[u8]) -> (usize, u64) {
     (used, left.saturating_sub(used as u64))
 }
 
+/// A number without a sign, which `parse` would take.
+fn decimal(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
 /// The size of a chunk, up to its extensions (RFC 9112, section 7.1).
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let digits = line.split(|&byte| byte == b';').next()?.trim_ascii();
@@ -232,18 +238,22 @@ fn understand(request: &httparse::Request<'_, '_>) -> Option<(Head, State)> {
         last: request.version == Some(0),
         method,
     };
-    let mut body = State::Body(0);
+    let (mut length, mut is_chunked) = (None, false);
     for header in request.headers.iter() {
         let value = std::str::from_utf8(header.value).unwrap_or_default().trim();
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         let lists = |word: &str| value.split(',').any(|one| one.trim().eq_ignore_ascii_case(word));
         if is("content-length") {
-            // Chunks win over a length (RFC 9112, section 6.3).
-            if body != State::ChunkLine {
-                body = State::Body(value.parse().ok()?);
+            // Two that differ are one for us and the other for whoever forwards the request.
+            let told = decimal(value)?;
+            if length.replace(told).is_some_and(|before| before != told) {
+                return None;
             }
         } else if is("transfer-encoding") {
-            body = State::ChunkLine;
+            if is_chunked || !value.eq_ignore_ascii_case("chunked") {
+                return None;
+            }
+            is_chunked = true;
         } else if is("connection") {
             if lists("close") {
                 head.last = true;
@@ -262,9 +272,15 @@ fn understand(request: &httparse::Request<'_, '_>) -> Option<(Head, State)> {
             return None;
         }
     }
-    if let State::Body(length) = body {
+    let body = if is_chunked {
+        // Chunks win over a length, and nothing is read behind them (RFC 9112, section 6.3).
+        head.last |= length.is_some();
+        State::ChunkLine
+    } else {
+        let length = length.unwrap_or(0);
         head.length = Some(length);
-    }
+        State::Body(length)
+    };
     (head.method != "CONNECT").then_some((head, body))
 }
 
@@ -327,11 +343,28 @@ mod tests {
             b"CONNECT x:1 HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
             b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\nxyz",
             b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\nxyz",
+            b"POST / HTTP/1.1\r\nContent-Length: +3\r\n\r\nxyz",
+            b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 2\r\n\r\nxyz",
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\nxyz",
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\nxyz\r\n0\r\n\r\n",
             b"\0\0\0\x08\x04\xd2\x16\x2f",
         ] {
             let story = story(stream, stream.len());
             assert!(story.iter().all(|line| line.starts_with("opaque")), "{story:?}");
         }
+        let both = b"POST /a HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+        let (used, part) = Requests::default().next(both);
+        assert!(
+            matches!(
+                part,
+                Part::Head(Head {
+                    last: true,
+                    length: None,
+                    ..
+                })
+            ),
+            "{part:?} after {used}"
+        );
         let signed = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n+3\r\nabc";
         assert_eq!(story(signed, signed.len()), ["POST /", "opaque 4", "opaque 3"]);
     }

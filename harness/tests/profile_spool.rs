@@ -4,6 +4,7 @@
 #[path = "support/profile.rs"]
 mod support;
 
+use crossbridge_std::profiling::{Limits, Spool};
 use serde_json::{Value, json};
 use support::{Place, Ran, config, fixture, lines};
 
@@ -99,6 +100,38 @@ fn what_a_locked_store_does_not_take_is_spooled_told_and_drained() {
         ),
         (&json!(9_008), &json!(0), &Value::Null, &json!("healthy"))
     );
+}
+
+#[test]
+fn what_another_process_has_to_ship_is_not_waited_for() {
+    let place = Place::new();
+    let lock = locked(&place);
+    place.write("e.jsonl", &lines(10));
+    let ingest = ["e.jsonl", "--store", DB, "--config", "c.yml"];
+    assert_eq!(place.ingest(&ingest).code, Some(4));
+    lock.release();
+    let (_, status) = run_json(&place, &["status"]);
+    let spool = status["spool"]["path"].as_str().unwrap();
+    // Whoever looks by another name is told where it waits.
+    let ran: Ran = place
+        .profile(&["status", "--store", "sqlite:other.db"])
+        .output()
+        .unwrap()
+        .into();
+    let expected = format!("10 events of another --store: {spool}\n");
+    assert!(ran.stdout.contains(&expected), "{}", ran.stdout);
+    let spool = Spool::open(spool, Limits::DEFAULT).unwrap();
+    let right = spool.ship_lock().unwrap().unwrap();
+    place.write("more.jsonl", &lines(20));
+    let ran = place.ingest(&["more.jsonl", "--store", DB]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.stdout.contains("Another process is shipping"),
+        "{}",
+        ran.stdout
+    );
+    drop(right);
+    assert_eq!(run(&place, &["drain"]).code, Some(0));
 }
 
 #[test]
@@ -237,12 +270,15 @@ fn a_damaged_spool_is_put_aside_and_told_by_every_command() {
     assert_eq!(place.ingest(&ingest).code, Some(4));
     lock.release();
     let ran = run(&place, &["drain"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    // Not before somebody has seen to what is in it.
+    assert_eq!(ran.code, Some(4), "{ran:?}");
     assert!(
         ran.stdout
             .contains(&format!("A damaged spool was put aside: {damaged}\n")),
         "{}",
         ran.stdout
     );
+    std::fs::remove_file(&damaged).unwrap();
+    assert_eq!(run(&place, &["drain"]).code, Some(0));
     assert_eq!(place.count("events.db"), 12);
 }

@@ -44,7 +44,8 @@ Example:
 
 JSON: stored (null where the store does not answer), spooled, in_memory, dead_lettered, lost,
 oldest_spooled_seconds, store { url_without_secret, health, reason }, spool { path, bytes, accepted,
-shipped, purged, damaged }. Of the spool: accepted = shipped + spooled + dead_lettered + lost + purged.
+shipped, purged, damaged, others }. Of the spool: accepted = shipped + spooled + dead_lettered + lost + purged.
+others are spools beside it that hold events: those of a store with another --store, or named in another way.
 health is healthy, degraded (it answers slowly), absent (a file that nothing was written to yet) or
 unusable; what `serve` knows of a store that it watches may also be unknown.";
 
@@ -55,7 +56,8 @@ Example:
 Exit codes:
   0  nothing waits any more: every event of the spool is in the store
   3  nothing waits any more, but events were refused; they are dead letters
-  4  the store or the spool could not be used; what is not stored is still in the spool";
+  4  the store or the spool could not be used; what is not stored is still in the spool.
+     Or a damaged spool was put aside, and still lies there";
 
 const DEAD_LETTERS_EXAMPLE: &str = "\
 Example:

@@ -15,6 +15,8 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<u64>,
     allow: Option<&'static str>,
     pub(super) body: String,
+    /// To a `HEAD`: the length of a body that does not come.
+    is_head: bool,
 }
 
 impl Answer {
@@ -24,6 +26,7 @@ impl Answer {
             retry_after: None,
             allow: None,
             body: format!("{object}\n"),
+            is_head: false,
         }
     }
 
@@ -39,6 +42,12 @@ impl Answer {
 
     pub(super) const fn allowing(mut self, method: &'static str) -> Self {
         self.allow = Some(method);
+        self
+    }
+
+    /// Without its body, where the method is `HEAD`.
+    pub(super) fn answering(mut self, method: &str) -> Self {
+        self.is_head = method == "HEAD";
         self
     }
 
@@ -60,7 +69,9 @@ impl Answer {
             text += "Connection: close\r\n";
         }
         text += "\r\n";
-        text += &self.body;
+        if !self.is_head {
+            text += &self.body;
+        }
         stream.write_all(text.as_bytes())
     }
 }

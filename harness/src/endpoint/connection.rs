@@ -153,6 +153,7 @@ impl Client<'_> {
         };
         let peer = self.stream.peer_addr().ok().map(|peer| peer.ip());
         let answer = self.server.answer(&request.head, &request.body, peer);
+        let answer = answer.answering(&request.head.method);
         drop(request.hold);
         let is_last = request.head.last || self.server.is_stopping();
         answer.write(self.stream, is_last)?;

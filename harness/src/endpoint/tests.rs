@@ -146,6 +146,26 @@ fn a_connection_is_used_again_and_chunks_are_understood() {
 }
 
 #[test]
+fn a_head_has_no_body_and_a_target_may_name_the_server() {
+    plain(|address, collector, _| {
+        let head = ask(address, "HEAD /health HTTP/1.1\r\nConnection: close\r\n\r\n");
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert!(head.ends_with("\r\n\r\n"), "{head}");
+        // Nor where it is refused: what follows is the next answer.
+        let head = ask(
+            address,
+            "HEAD /events HTTP/1.1\r\n\r\nGET /health HTTP/1.1\r\nConnection: close\r\n\r\n",
+        );
+        let (refused, next) = head.split_once("\r\n\r\n").unwrap();
+        assert!(refused.starts_with("HTTP/1.1 405 "), "{head}");
+        assert!(next.starts_with("HTTP/1.1 200 "), "{head}");
+        let answer = post(address, "http://hooks.example:8765/events?a=b", "", &event("r"));
+        assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+        assert_eq!(collector.account().accepted, 1);
+    });
+}
+
+#[test]
 fn a_full_spool_is_429_and_keeps_nothing_back() {
     let limits = Limits {
         events: 3,
@@ -163,6 +183,13 @@ fn a_full_spool_is_429_and_keeps_nothing_back() {
         assert!(post(address, "/events", "", &event("r")).starts_with("HTTP/1.1 202"));
         let account = collector.account();
         assert_eq!((account.spooled, account.in_memory, account.lost), (3, 0, 0));
+        // Four never fit, however long anybody waits.
+        let batch = format!("[{0},{0},{0},{0}]", event("r"));
+        let refused = post(address, "/events/batch", "", &batch);
+        assert!(
+            refused.starts_with("HTTP/1.1 413 Content Too Large\r\n"),
+            "{refused}"
+        );
     });
 }
 

@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crossbridge_std::servers::Signal;
+
 use crate::delivery::{Delivery, quick};
 
 /// Eight batches, twice as much as fits.
@@ -54,6 +56,39 @@ fn full_by_trigger(delivery: &Delivery, events: Range<u32>) {
         .unwrap();
     delivery.drain();
     delivery.exactly_once("disk full, by a trigger");
+}
+
+/// The spool's disk is full, of events and of what others put there: they can leave all the same.
+#[test]
+fn a_spool_whose_disk_is_full_is_shipped() {
+    let mut delivery = Delivery::with(quick());
+    let Some(disk) = SmallDisk::mount(delivery.place.path("disk")) else {
+        // Nothing that may be done without a mount looks like it.
+        return;
+    };
+    delivery.server.kill(Signal::KILL).unwrap();
+    let events = delivery.file(0..EVENTS);
+    let ran = delivery.run_in("disk", &["ingest", &events]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains(".db: the disk is full"), "{}", ran.stderr);
+    let mut others = std::fs::File::create(disk.path.join("others")).unwrap();
+    std::io::copy(&mut std::io::repeat(7), &mut others).unwrap_err();
+    delivery.server.restart().unwrap();
+    let ran = delivery.run_in("disk", &["drain"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let stored = delivery
+        .server
+        .sql("select count(*) from profiling.events")
+        .unwrap();
+    let status = delivery.run_in("disk", &["status", "--format", "json"]).stdout;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(
+        (&status["spooled"], &status["lost"]),
+        (&0.into(), &0.into()),
+        "{status}"
+    );
+    assert_eq!(status["spool"]["shipped"].to_string(), stored, "{status}");
+    assert_ne!(stored, "0");
 }
 
 /// A small file system in memory.

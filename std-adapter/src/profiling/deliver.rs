@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   events ──▶ guard ──▶ EventStore::write ──▶ stored
-//!                │ permanent, and the store takes an empty batch
+//!                │ permanent, not for the sake of the store, and it takes an empty batch
 //!                ├──▶ halves, first one first, down to the event that is refused
 //!                └ anything else: the store cannot be used, and the rest is handed back
 //! ```
@@ -54,6 +54,10 @@ impl Undelivered {
     }
 }
 
+fn is_about_store(error: &CallError<StoreError>) -> bool {
+    error.last.as_ref().is_some_and(StoreError::is_about_store)
+}
+
 /// A store, the guard in front of it, and the time that passes meanwhile.
 pub(super) struct Line<'l, S: ?Sized, O, C: ?Sized, R: ?Sized> {
     pub(super) store: &'l mut S,
@@ -95,7 +99,7 @@ where
                     told(Part::Stored(written));
                     continue;
                 }
-                Err(error) if error.reason == StopReason::Permanent => error,
+                Err(error) if error.reason == StopReason::Permanent && !is_about_store(&error) => error,
                 Err(error) => return Err(Undelivered::new(settled, error)),
             };
             let alone = if let [event] = part { Some(event) } else { None };
@@ -162,5 +166,70 @@ where
             attempts: call.state().attempts(),
             slept,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbridge_core::{FaultKind, GuardConfig};
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::profiling::EventType;
+    use crate::profiling::store::Trouble;
+
+    /// Takes an empty batch, and of others says the same.
+    struct Half(fn() -> Trouble);
+
+    impl EventStore for Half {
+        fn write(&mut self, batch: &[Event], _: Option<Duration>) -> Result<Written, StoreError> {
+            if batch.is_empty() {
+                return Ok(Written::default());
+            }
+            Err(StoreError {
+                doing: "write",
+                place: None,
+                kind: FaultKind::Permanent,
+                trouble: (self.0)(),
+            })
+        }
+
+        fn count(&mut self) -> Result<u64, StoreError> {
+            Ok(0)
+        }
+
+        fn get(&mut self, _: &str) -> Result<Option<Event>, StoreError> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_at_fault_refuses_no_event() {
+        let events = [1, 2, 3].map(|n| Event::new(n.to_string(), "run", "test", EventType::TestEnd));
+        let refused = |trouble: fn() -> Trouble| {
+            let mut line = Line {
+                store: &mut Half(trouble),
+                guard: &mut Guard::new(GuardConfig::DEFAULT).unwrap(),
+                clock: &SystemClock::new(),
+                rng: &mut crate::entropy::generator(),
+                wait: &mut |_| ControlFlow::Continue(()),
+                attempts: 0,
+                retries: 0,
+            };
+            let mut refused = 0;
+            let done = line.deliver(&events, Patience::Policies, &mut |part| {
+                refused += usize::from(matches!(part, Part::Refused(..)));
+            });
+            (refused, line.attempts, done.is_ok())
+        };
+        // The batch, its halves, and whether nothing is taken either: once, and for each one alone.
+        assert_eq!(refused(|| Trouble::Scripted), (3, 5 + 1 + 3, true));
+        for trouble in [
+            || Trouble::Damaged,
+            || Trouble::ReadOnly,
+            || Trouble::Unfit("no such table".into()),
+        ] {
+            assert_eq!(refused(trouble), (0, 1, false));
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! | word | taken for | |
 //! |---|---|---|
 //! | `execution_id` | `run_id`, where there is none | text |
-//! | `timestamp` | `created_at`, where there is none | RFC 3339, or seconds since 1970 |
+//! | `timestamp` | `created_at`, where there is none | ISO 8601, in UTC where it names no zone, or seconds since 1970 |
 //! | `data` | `duration_ms`, `step_name`, `test_id` in it, where there are none; the rest is metadata | object |
 //! | anything else | metadata under its own name | |
 //!
@@ -42,6 +42,7 @@ use super::event::{Event, Millis, UNKNOWN_FRAMEWORK};
 use super::identity::{self, Fingerprint};
 use super::source::json::without_place;
 use super::source::jsonl::line::{EventLine, Line};
+use super::source::time;
 
 /// Where a request's events get their ids and their time from.
 #[derive(Clone, Copy, Debug)]
@@ -268,7 +269,7 @@ fn unpack(line: &mut Line, data: Map<String, Value>) -> Result<(), String> {
 
 fn moment(value: &Value) -> Option<Timestamp> {
     match value {
-        Value::String(text) => text.parse().ok(),
+        Value::String(text) => time::read(text).map(|(at, _assumed)| at),
         Value::Number(seconds) => match seconds.as_i64() {
             Some(whole) => Timestamp::from_second(whole).ok(),
             None => {
@@ -307,6 +308,14 @@ mod tests {
             metadata,
             r#"{"data.endpoint":"/b","endpoint":"/a","environment":"ci","status_code":200}"#
         );
+    }
+
+    #[test]
+    fn a_timestamp_without_a_zone_is_one_in_utc() {
+        let body = br#"{"run_id":"r","test_id":"t","event_type":"test_end",
+            "timestamp":"2026-01-25T10:00:00.125"}"#;
+        let event = one(body, &origin()).unwrap();
+        assert_eq!(event.created_at.unwrap().to_string(), "2026-01-25T10:00:00.125Z");
     }
 
     #[test]

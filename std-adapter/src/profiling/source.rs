@@ -51,7 +51,7 @@ mod selenium;
 mod summary;
 mod tap;
 mod text;
-mod time;
+pub(super) mod time;
 mod url;
 mod warnings;
 mod xml;

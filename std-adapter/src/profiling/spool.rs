@@ -20,6 +20,8 @@
 //!   event per id does not notice.
 //! - **The books balance**, in every commit: accepted = stored + spooled + dead letters + lost +
 //!   purged ([`SpoolCounts::balance`]). They are part of the file and survive with it.
+//! - **A full disk keeps nothing from leaving**: 8 MiB are set aside for that beside the file, in
+//!   `NAME.db.reserve`.
 //! - **It is bounded** ([`Limits`]). What happens at the bound is the user's choice ([`Overflow`](super::Overflow)).
 //! - **Several processes** may append, ship and look at the same time. Two that ship the same batch
 //!   settle it once; [`ship_lock`](Spool::ship_lock) is there to spare the second one the work.
@@ -52,9 +54,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::event::Event;
 use super::ingest::{Keep, KeepError};
 use super::settings::Limits;
-use super::store::StoreError;
 pub(super) use super::store::chain;
 use super::store::sqlite::explain;
+use super::store::{StoreError, Trouble};
 use crate::clock::wall_clock;
 
 mod append;
@@ -63,6 +65,7 @@ mod counts;
 mod dead;
 mod error;
 mod place;
+mod reserve;
 mod schema;
 mod ship;
 mod take;
@@ -100,6 +103,8 @@ impl Spool {
     pub fn open(path: impl Into<PathBuf>, limits: Limits) -> Result<Self, SpoolError> {
         let path = path.into();
         let presence = aside::announce(&path)?;
+        // As much as there is: appending says when there is none.
+        let _ = reserve::keep(&path);
         let mut set_aside = Vec::new();
         let connection = match schema::connect(&path) {
             Err(error) if aside::is_damage(&error) => {
@@ -147,6 +152,23 @@ impl Spool {
             Err(SpoolError::File(error)) if aside::is_damage(&error) => {
                 self.replace(&error)?;
                 self.write_once(doing, &mut work)
+            }
+            done => done,
+        }
+    }
+
+    /// The same for what lets events go, which a full disk does not prevent while there is a reserve.
+    fn write_out<T>(
+        &mut self,
+        doing: &'static str,
+        mut work: impl FnMut(&Transaction<'_>, &Limits) -> Result<T, Stop>,
+    ) -> Result<T, SpoolError> {
+        match self.write(doing, &mut work) {
+            Err(SpoolError::File(error))
+                if matches!(error.trouble, Trouble::Full)
+                    && reserve::release(&self.path, &self.connection) =>
+            {
+                self.write(doing, work)
             }
             done => done,
         }

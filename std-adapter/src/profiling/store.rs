@@ -150,11 +150,40 @@ pub struct StoreError {
     pub trouble: Trouble,
 }
 
+impl StoreError {
+    /// Whether the store is at fault for certain, and none of the events that were written.
+    #[must_use]
+    pub const fn is_about_store(&self) -> bool {
+        match self.trouble {
+            Trouble::Backend(_) | Trouble::Unreadable(_) | Trouble::Scripted => false,
+            Trouble::Unfit(_)
+            | Trouble::Locked
+            | Trouble::NoDirectory
+            | Trouble::IsDirectory
+            | Trouble::ReadOnly
+            | Trouble::NotADatabase
+            | Trouble::Damaged
+            | Trouble::Full
+            | Trouble::Unreachable(_)
+            | Trouble::Io(_)
+            | Trouble::Busy(_)
+            | Trouble::NotKept { .. }
+            | Trouble::NoQueries
+            | Trouble::TimedOut(_)
+            | Trouble::NoDatabase
+            | Trouble::NotBuilt(_)
+            | Trouble::Newer { .. } => true,
+        }
+    }
+}
+
 /// What is wrong with a store.
 #[derive(Debug)]
 pub enum Trouble {
     /// The backend said so; the source says what.
     Backend(Box<dyn std::error::Error + Send + Sync>),
+    /// The backend refuses whatever it is given: a table or a right is missing. No event is to blame.
+    Unfit(Box<dyn std::error::Error + Send + Sync>),
     /// Another connection held the lock for as long as the attempt could wait.
     Locked,
     /// The directory of the file does not exist.
@@ -225,7 +254,7 @@ impl fmt::Display for StoreError {
         write!(f, "{} ", self.doing)?;
         write!(f, "{}: ", self.place.as_deref().unwrap_or(UNNAMED))?;
         match &self.trouble {
-            Trouble::Backend(_) => f.write_str("the database refused"),
+            Trouble::Backend(_) | Trouble::Unfit(_) => f.write_str("the database refused"),
             Trouble::Locked => f.write_str("locked by another connection"),
             Trouble::IsDirectory => f.write_str("a directory, expected a file"),
             Trouble::NoDirectory => f.write_str("its directory does not exist"),
@@ -264,7 +293,9 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.trouble {
-            Trouble::Backend(error) | Trouble::Unreachable(error) => Some(error.as_ref()),
+            Trouble::Backend(error) | Trouble::Unfit(error) | Trouble::Unreachable(error) => {
+                Some(error.as_ref())
+            }
             Trouble::Busy(busy) => Some(busy.as_ref()),
             Trouble::Io(error) => Some(error),
             Trouble::Locked

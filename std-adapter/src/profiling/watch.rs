@@ -154,7 +154,7 @@ impl Witness {
             Ok(()) => ProbeResult::Pass,
             Err(error) => match error.kind {
                 // The events may be at fault. Whoever writes asks next whether the store takes nothing at all.
-                FaultKind::Permanent if !empty => return,
+                FaultKind::Permanent if !empty && !error.is_about_store() => return,
                 FaultKind::Permanent
                 | FaultKind::NotSent
                 | FaultKind::Transient

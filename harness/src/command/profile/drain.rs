@@ -58,7 +58,7 @@ pub(super) fn ship(place: &mut Place, json: bool, output: &mut dyn Write) -> Res
     let page = if json {
         let object = json!({
             "schema": 1,
-            "complete": shipping.is_empty(),
+            "complete": shipping.is_empty() && shipping.damaged.is_empty(),
             "store": { "url": place.target.shown() },
             "spool": shipping.to_json(),
         });

@@ -31,7 +31,7 @@ pub(super) fn of(outcome: &Outcome) -> Result<(), Failure> {
     let others = |from: usize| -> Vec<Value> { wrong.iter().skip(from).map(Wrong::to_json).collect() };
     let lost = match &outcome.unusable {
         Some(unusable) => Some(Lost::of(outcome, unusable)),
-        None if outcome.shipping.is_empty() => None,
+        None if outcome.shipping.is_empty() || outcome.is_left_to_others() => None,
         None => Some(Lost::kept(outcome)),
     };
     match (lost, wrong.first()) {
@@ -235,6 +235,10 @@ impl Lost {
             ),
         };
         let gave_up = details.first().cloned();
+        let shipped = shipping.shipped.stored();
+        if shipped > 0 {
+            details.push(format!("shipped from the spool: {}", count(shipped, "event")));
+        }
         if let Some(left) = shipping.left {
             details.push(format!(
                 "kept in the spool: {}, in {}",
@@ -392,6 +396,13 @@ pub(super) fn of_shipping(target: &Target, shipping: &Shipping) -> Result<(), Fa
             json: lost.json,
         });
     }
+    if let Some(damaged) = shipping.damaged.last() {
+        let path = damaged.display();
+        return Err(Failure::dependency(
+            format!("a damaged spool was put aside, and what is in it may not be stored: {path}"),
+            format!("save what can be saved (`sqlite3 {path} .recover`), then move it away or delete it"),
+        ));
+    }
     match shipping.shipped.refused {
         0 => Ok(()),
         refused => Err(Failure::input(format!(
@@ -470,6 +481,10 @@ fn repair(target: &Target, error: &CallError<StoreError>) -> String {
         Trouble::NoQueries => "name a store that can be asked".to_owned(),
         Trouble::Unreadable(_) if matches!(target.url(), StoreUrl::Jsonl(_)) => {
             "mend or remove that line, or name another directory with --store".to_owned()
+        }
+        Trouble::Unfit(_) => {
+            "have the right granted or the table put right, or name another schema in --store, as ?schema=NAME"
+                .to_owned()
         }
         Trouble::Backend(_) if !file => "see what the server says".to_owned(),
         Trouble::Backend(_) | Trouble::Io(_) | Trouble::Unreadable(_) | Trouble::Scripted => {

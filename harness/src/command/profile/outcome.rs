@@ -42,6 +42,12 @@ impl Outcome {
         self.unusable.is_none() && self.files.iter().all(|file| self.word(file) == "stored")
     }
 
+    /// Whether what waits in the spool is none of these files, and another process ships it.
+    pub(super) fn is_left_to_others(&self) -> bool {
+        let Shipping { elsewhere, spool, .. } = &self.shipping;
+        *elsewhere && spool.is_none() && self.totals().spooled == 0
+    }
+
     /// What became of a file, in a word that programs can rely on.
     pub(super) fn word(&self, file: &FileOutcome) -> &'static str {
         match &file.end {

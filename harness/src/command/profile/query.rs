@@ -78,6 +78,7 @@ fn unusable(error: &StoreError) -> Failure {
         }
         Trouble::NotBuilt(_) => "build it with that feature, or name another store",
         Trouble::Backend(_)
+        | Trouble::Unfit(_)
         | Trouble::ReadOnly
         | Trouble::Damaged
         | Trouble::Full

@@ -8,7 +8,8 @@ use std::time::Duration;
 use crossbridge_core::Clock;
 use crossbridge_core::health::MonitorConfig;
 use crossbridge_std::clock::SystemClock;
-use crossbridge_std::profiling::watch::Prober;
+use crossbridge_std::profiling::store::Trouble;
+use crossbridge_std::profiling::watch::{NoAnswer, Prober};
 use crossbridge_std::profiling::{SpoolCounts, SpoolPlace};
 use serde_json::{Value, json};
 
@@ -67,17 +68,25 @@ impl Seen {
         let timeout = guard
             .attempt_timeout
             .unwrap_or(guard.health.unwrap_or(MonitorConfig::DEFAULT).timeout);
-        let target = place.target.clone();
-        let prober = Prober::start(timeout, move |timeout| target.open(timeout))
-            .map_err(|error| Failure::dependency(format!("no thread: {error}"), "see ulimit -u"))?;
-        // First: what cannot be written can often still be counted.
-        let stored = prober.count(timeout + GRACE);
+        // Two: what cannot be written can often still be counted, and what takes long to be counted be
+        // written.
+        let started = || {
+            let target = place.target.clone();
+            Prober::start(timeout, move |timeout| target.open(timeout))
+                .map_err(|error| Failure::dependency(format!("no thread: {error}"), "see ulimit -u"))
+        };
+        let (counter, prober) = (started()?, started()?);
+        let stored = counter.count(timeout + GRACE);
         let clock = SystemClock::new();
         let began = clock.now();
         let checked = prober.check(timeout + GRACE);
         let took = clock.now().saturating_duration_since(began);
         let (health, reason) = match (&checked, &stored) {
             (Err(error), _) => ("unusable", Some(chain(error))),
+            // As good as ever, if it is a store that cannot be asked.
+            (Ok(()), Err(NoAnswer::Failed(error))) if matches!(error.trouble, Trouble::NoQueries) => {
+                ("healthy", None)
+            }
             (Ok(()), Err(error)) => ("degraded", Some(chain(error))),
             (Ok(()), Ok(_)) if took > timeout / 2 => {
                 ("degraded", Some(format!("slow: the answer took {took:?}")))
@@ -94,6 +103,9 @@ impl Seen {
 
 pub(super) fn object(target: &Target, spool: &SpoolPlace, counts: &SpoolCounts, seen: &Seen) -> Value {
     let damaged = spool.damaged();
+    let others: Vec<Value> = (spool.others().iter())
+        .map(|(path, spooled)| json!({ "path": path.display().to_string(), "spooled": spooled }))
+        .collect();
     json!({
         "schema": 1,
         "stored": seen.stored,
@@ -115,6 +127,7 @@ pub(super) fn object(target: &Target, spool: &SpoolPlace, counts: &SpoolCounts, 
             "shipped": counts.stored,
             "purged": counts.purged,
             "damaged": damaged.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
+            "others": others,
         },
     })
 }
@@ -153,6 +166,10 @@ fn text(place: &Place, counts: &SpoolCounts, seen: &Seen) -> String {
             thousands(counts.lost),
             thousands(counts.purged),
         );
+    }
+    for (path, spooled) in place.spool.others() {
+        let events = count(spooled, "event");
+        let _ = writeln!(page, "{events} of another --store: {}", path.display());
     }
     for path in place.spool.damaged() {
         let _ = writeln!(page, "damaged, put aside: {}", path.display());

@@ -71,6 +71,18 @@ impl NotKept {
     pub const fn is_full(&self) -> bool {
         matches!(self, Self::Spool(SpoolError::NoRoom { .. }))
     }
+
+    /// Whether there would be no room for so many events, of so many bytes, in an empty spool either.
+    #[must_use]
+    pub fn is_never(&self, events: usize, bytes: usize) -> bool {
+        let more = |number: usize, most: u64| u64::try_from(number).is_ok_and(|number| number > most);
+        match self {
+            Self::Spool(SpoolError::NoRoom { limits, .. }) => {
+                more(events, limits.events) || more(bytes, limits.bytes)
+            }
+            Self::Spool(_) | Self::NoSpool | Self::Closed => false,
+        }
+    }
 }
 
 impl fmt::Display for NotKept {

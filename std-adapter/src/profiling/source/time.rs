@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 /// A point in time by its text in ISO 8601; the second value tells whether it came without a zone
 /// and was taken as UTC.
-pub(super) fn read(text: &str) -> Option<(Timestamp, bool)> {
+pub(in crate::profiling) fn read(text: &str) -> Option<(Timestamp, bool)> {
     // To be refused costs a parser more than to read.
     let zoned = || text.parse::<Timestamp>().ok().map(|at| (at, false));
     let local = || {

@@ -1,14 +1,16 @@
 //! Events in.
 
+use crossbridge_core::FaultKind;
 use rusqlite::Transaction;
 
 use super::counts::{Change, counters};
-use super::{Spool, SpoolError, Stop, now_millis};
+use super::{Spool, SpoolError, Stop, now_millis, reserve};
 use crate::logging::Category;
 use crate::profiling::event::Event;
 use crate::profiling::ingest::batch;
 use crate::profiling::settings::{Limits, Overflow};
 use crate::profiling::store::sqlite::row;
+use crate::profiling::store::{self, Trouble};
 
 impl Spool {
     /// Keeps the events. Once it returns, they survive a crash and a loss of power. The number is
@@ -47,6 +49,13 @@ impl Spool {
     fn append_within(&mut self, events: &[Event], limits: Limits) -> Result<u64, SpoolError> {
         if events.is_empty() {
             return Ok(0);
+        }
+        // Without a reserve, what is appended now could not leave a full disk.
+        if let Err(error) = reserve::keep(&self.path)
+            && reserve::is_full(&error)
+        {
+            let full = store::sqlite::error("append to", &self.path, FaultKind::Overloaded, Trouble::Full);
+            return Err(full.into());
         }
         let now = now_millis();
         let lost = self.write("append to", |transaction, _| {

@@ -100,7 +100,7 @@ fn open(path: &Path) -> Result<File, SpoolError> {
         .map_err(|source| failed("open", path.to_owned(), source))
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(end);
     name.into()

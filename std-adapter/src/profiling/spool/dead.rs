@@ -87,7 +87,7 @@ impl Spool {
     ///
     /// [`SpoolError`], and nothing has changed.
     pub fn purge(&mut self, which: Which<'_>) -> Result<u64, SpoolError> {
-        self.write("change", |transaction, _| {
+        self.write_out("change", |transaction, _| {
             let mut change = Change::default();
             each_number(transaction, which, |number| {
                 remove(transaction, number)?;

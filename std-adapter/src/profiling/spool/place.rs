@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rusqlite::{Connection, OpenFlags};
+
+use super::counts::counters;
 use super::{Spool, SpoolError};
 use crate::profiling::event::Event;
 use crate::profiling::ingest::{Keep, KeepError};
@@ -91,6 +94,28 @@ impl SpoolPlace {
             .collect();
         found.sort();
         found
+    }
+}
+
+impl SpoolPlace {
+    /// Spools of other destinations in the same directory that hold events, and how many: a store that was
+    /// named in another way has another spool. Looked at only; one that cannot be read is left out.
+    #[must_use]
+    pub fn others(&self) -> Vec<(PathBuf, u64)> {
+        let mut others: Vec<_> = (self.path.parent().map(fs::read_dir).into_iter())
+            .flatten()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| *path != self.path && path.extension().is_some_and(|end| end == "db"))
+            .filter_map(|path| {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let spool = Connection::open_with_flags(&path, flags).ok()?;
+                let spooled = counters(&spool).ok()?.spooled;
+                (spooled > 0).then_some((path, spooled))
+            })
+            .collect();
+        others.sort();
+        others
     }
 }
 

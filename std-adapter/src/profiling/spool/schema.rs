@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::LOCK_TIMEOUT;
+use super::{LOCK_TIMEOUT, reserve};
 use crate::profiling::store::StoreError;
 use crate::profiling::store::sqlite;
 
@@ -19,6 +19,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     // A file with damage in its middle opens all the same; one without our tables does not.
     connection
         .query_row("SELECT accepted FROM counters", [], |_| Ok(()))
+        .and_then(|()| reserve::pace(path, &connection))
         .map_err(|source| sqlite::explain("open", path, source))?;
     Ok(connection)
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction, params};
 
 use super::counts::{Change, counters};
-use super::{Spool, SpoolError, explain, now_millis};
+use super::{Spool, SpoolError, explain, now_millis, reserve};
 use crate::profiling::event::{Event, heap};
 use crate::profiling::ingest::{BATCH_BYTES, BATCH_EVENTS};
 use crate::profiling::store::sqlite::row::{COLUMNS, read};
@@ -70,7 +70,7 @@ impl Spool {
                 return Ok(taken);
             };
             let now = now_millis();
-            self.write("settle in", |transaction, _| {
+            self.write_out("settle in", |transaction, _| {
                 let mut change = Change::default();
                 bury_row(transaction, row, &reason, now, &mut change)?;
                 change.book(transaction)?;
@@ -98,7 +98,7 @@ impl Spool {
             return Ok(());
         };
         let now = now_millis();
-        let empty = self.write("settle in", |transaction, _| {
+        let empty = self.write_out("settle in", |transaction, _| {
             let mut change = Change::default();
             for dead in dead {
                 if let Some(&row) = rows.get(dead.place) {
@@ -130,9 +130,10 @@ impl Spool {
             .connection
             .query_row("PRAGMA freelist_count", [], |row| row.get(0))
             .unwrap_or_default();
-        if free > WORTHWHILE_PAGES {
+        if free > WORTHWHILE_PAGES || !reserve::is_kept(&self.path) {
             // Quick, since there is next to nothing left to copy; the next time will do as well.
             let _ = self.connection.execute_batch("VACUUM");
+            reserve::restore(&self.path, &self.connection);
         }
     }
 }

@@ -152,10 +152,19 @@ impl PostgresStore {
                 self.session = Some(session);
                 Ok(done)
             }
-            // What met an error is not used again: after a COPY that fails before it begins, the client
-            // library takes the answer to one statement for that to the next (tokio-postgres 0.7.18 sends
-            // a Sync too many), and a server that became read-only is left for the one that took over.
-            Err(failure) => Err(self.error(doing, failure, phase)),
+            Err(failure) => {
+                // A row that is refused ends a COPY that has begun: the session is as good as before, and
+                // whoever halves the batch comes back a hundred times. What met another error is not used
+                // again: after a COPY that fails before it begins, the client library takes the answer to
+                // one statement for that to the next (tokio-postgres 0.7.18 sends a Sync too many), and a
+                // server that became read-only is left for the one that took over.
+                if failure.sqlstate().is_some_and(failure::is_about_rows)
+                    && session.session.execute("ROLLBACK", &deadline).is_ok()
+                {
+                    self.session = Some(session);
+                }
+                Err(self.error(doing, failure, phase))
+            }
         }
     }
 
@@ -280,26 +289,14 @@ impl EventStore for PostgresStore {
             })
     }
 
-    /// Whether the server answers and takes writes.
+    /// Has the server take no rows: that needs the table, its columns and the right to write to it, as
+    /// a batch does.
     fn check(&mut self, timeout: Option<Duration>) -> Result<(), StoreError> {
-        let read_only = self.attempt("check", timeout, |_, to, deadline, _| {
-            let rows = to.session.query(
-                "SELECT current_setting('transaction_read_only') = 'on'",
-                &[],
-                deadline,
-            )?;
-            Ok(rows.first().is_some_and(|row| row.get(0)))
-        })?;
-        if read_only {
-            self.session = None;
-            return Err(StoreError {
-                doing: "check",
-                place: Some(self.name.clone()),
-                kind: FaultKind::Transient,
-                trouble: Trouble::ReadOnly,
-            });
-        }
-        Ok(())
+        self.attempt("check", timeout, |_, to, deadline, _| {
+            to.session.execute(&begin(deadline), deadline)?;
+            to.session.copy(&to.direct, Rows::new(&[]), deadline)?;
+            to.session.execute("ROLLBACK", deadline)
+        })
     }
 
     fn name(&self) -> &str {
@@ -323,10 +320,11 @@ fn after(timeout: Option<Duration>) -> Deadline {
     Deadline::after(timeout.unwrap_or(DEFAULT_TIMEOUT))
 }
 
-/// What a session is set to, whatever the server's defaults are. A `synchronous_commit` that waits for
+/// What a session is set to, whatever the server's defaults are. Its steps have the deadline of their
+/// attempt; the timeout of 30 s is for the server, to which a client that is gone says nothing. A `synchronous_commit` that waits for
 /// more than `on` stays. The notices of `IF NOT EXISTS` would end in the log.
 const SETTINGS: &str = "SET client_min_messages = warning; SET DateStyle = 'ISO'; \
-    SET default_transaction_isolation = 'read committed'; \
+    SET default_transaction_isolation = 'read committed'; SET statement_timeout = 30000; \
     SELECT set_config('synchronous_commit', 'on', false) \
     WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')";
 

@@ -255,9 +255,11 @@ struct Parts<'u> {
 impl<'u> Parts<'u> {
     fn parse(rest: &'u str, default_port: u16, hint: &'static str) -> Result<Self, Problem> {
         let wrong = |what: &str| Problem::new(what, hint);
-        let rest = rest
-            .strip_prefix("//")
-            .ok_or_else(|| wrong("`//` is missing after the scheme"))?;
+        let rest = rest.strip_prefix("//").ok_or_else(|| Problem {
+            // `postgres:user:password@host/…`, perhaps.
+            hidden: true,
+            ..wrong("`//` is missing after the scheme")
+        })?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, hosts) = match authority.rsplit_once('@') {
@@ -266,6 +268,9 @@ impl<'u> Parts<'u> {
         };
         let decoded = |text: &'u str| {
             let bad = || wrong("a `%` that is not followed by the code of a character in UTF-8");
+            if !has_codes(text) {
+                return Err(bad());
+            }
             percent_decode_str(text).decode_utf8().map_err(|_| bad())
         };
         let (mut user, mut password) = (None, None);
@@ -312,7 +317,18 @@ impl<'u> Parts<'u> {
     }
 }
 
-/// `host`, `host:port`, `[::1]:port`; an address of version 6 keeps its brackets off.
+/// Whether every `%` begins the code of a byte. The decoder would take another one for itself, and a
+/// password that has one is a different password then.
+fn has_codes(text: &str) -> bool {
+    let is_code = |rest: &str| {
+        let code = rest.as_bytes().get(..2);
+        code.is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
+    };
+    text.split('%').skip(1).all(is_code)
+}
+
+/// `host`, `host:port`, `[::1]:port`; an address of version 6 keeps its brackets off. A directory with
+/// a socket in it has its `/` as `%2F`.
 fn host(text: &str, default_port: u16) -> Option<(String, u16)> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
@@ -328,15 +344,21 @@ fn host(text: &str, default_port: u16) -> Option<(String, u16)> {
         "" if !text.ends_with(':') => default_port,
         port => port.parse().ok().filter(|port| *port > 0)?,
     };
+    if host.starts_with("%2F") || host.starts_with("%2f") {
+        let directory = percent_decode_str(host).decode_utf8().ok();
+        let directory = directory.filter(|path| has_codes(host) && !path.contains('\0'));
+        return directory.map(|path| (path.into_owned(), port));
+    }
     let fits = |c: char| c.is_alphanumeric() || "-._:".contains(c);
     (!host.is_empty() && host.chars().all(fits)).then(|| (host.to_owned(), port))
 }
 
 /// `host:port`, comma by comma.
 fn write_hosts(hosts: &[(String, u16)]) -> String {
-    let one = |(host, port): &(String, u16)| match host.contains(':') {
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
+    let one = |(host, port): &(String, u16)| match host {
+        path if path.starts_with('/') => format!("{}:{port}", encoded(path)),
+        address if address.contains(':') => format!("[{address}]:{port}"),
+        name => format!("{name}:{port}"),
     };
     hosts.iter().map(one).collect::<Vec<_>>().join(",")
 }

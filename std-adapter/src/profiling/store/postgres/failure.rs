@@ -44,10 +44,17 @@ pub(super) fn explain(failure: Failure, phase: Phase) -> (FaultKind, Trouble) {
             "25006" => Trouble::ReadOnly,
             "53100" => Trouble::Full,
             "3D000" => Trouble::NoDatabase,
-            _ => Trouble::Backend(Box::new(Answer {
-                code: code.to_owned(),
-                message: answer.message().to_owned(),
-            })),
+            _ => {
+                let said = Box::new(Answer {
+                    code: code.to_owned(),
+                    message: answer.message().to_owned(),
+                });
+                if kind == FaultKind::Permanent && is_about_store(code) {
+                    Trouble::Unfit(said)
+                } else {
+                    Trouble::Backend(said)
+                }
+            }
         };
         return (kind, trouble);
     }
@@ -68,6 +75,20 @@ pub(super) fn explain(failure: Failure, phase: Phase) -> (FaultKind, Trouble) {
         // Not about the network: a password is missing, an answer makes no sense.
         (false, _) => (FaultKind::Permanent, Trouble::Backend(source)),
     }
+}
+
+/// Whether a refusal is about tables, rights or settings, by the class of its SQLSTATE: whatever is
+/// written meets it.
+fn is_about_store(code: &str) -> bool {
+    let class = code.get(..2).unwrap_or_default();
+    ["08", "0A", "25", "28", "3D", "3F", "42", "53", "55", "57"].contains(&class)
+}
+
+/// Whether a refusal is about a row, by the class of its SQLSTATE: data, constraints, a limit of the
+/// server's own, an exception of a trigger.
+pub(super) fn is_about_rows(code: &str) -> bool {
+    let class = code.get(..2).unwrap_or_default();
+    ["22", "23", "44", "54", "P0"].contains(&class)
 }
 
 /// What the server said, with its code. The values of a row, which are in its details, stay out.

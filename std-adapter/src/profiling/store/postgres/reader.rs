@@ -38,14 +38,25 @@ impl PostgresReader {
         let mut session = Session::connect(&url.config(), &deadline).map_err(failed)?;
         let settings = format!("{SETTINGS}; SET statement_timeout = {}", millis(&deadline));
         session.execute(&settings, &deadline).map_err(failed)?;
-        let views = "SELECT count(*) FROM pg_catalog.pg_views \
-            WHERE schemaname = $1 AND viewname IN ('profiling_events', 'tests')";
+        let tables = "SELECT relname::text FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace spaces \
+            ON spaces.oid = relnamespace WHERE nspname = $1 AND relkind IN ('r', 'p', 'v')";
         let found = session
-            .query(views, &[&url.schema()], &deadline)
+            .query(tables, &[&url.schema()], &deadline)
             .map_err(failed)?;
-        let views: i64 = found.first().map_or(0, |row| row.get(0));
-        if views < 2 {
-            let what = format!("there are no profiling events in the schema `{}`", url.schema());
+        let found: Vec<&str> = found.iter().filter_map(|row| row.try_get(0).ok()).collect();
+        let missing = ["profiling_events", "tests"]
+            .into_iter()
+            .find(|view| !found.contains(view));
+        if let Some(view) = missing {
+            let schema = url.schema();
+            let what = if found.contains(&"events") {
+                format!(
+                    "the schema `{schema}` has events, but no view `{view}`: \
+                     drop its table `schema_version`, and the next ingest makes the view again"
+                )
+            } else {
+                format!("there are no profiling events in the schema `{schema}`")
+            };
             return Err(unreadable("open", &name, what));
         }
         Ok(Self {

@@ -3,7 +3,8 @@
 //! `schema_version` counts the migrations that a schema has had. Each runs once, all that are missing
 //! in one transaction under an advisory lock, so several clients may start at once and a schema is
 //! never between two versions. One that is up to date is only looked at, which needs no right to
-//! change it.
+//! change it. Migrations can be run again: without its `schema_version`, a schema gets back what
+//! somebody has dropped, and keeps its events.
 
 use super::connection::{Deadline, Failure, Session};
 
@@ -56,24 +57,34 @@ pub(super) fn prepare(session: &mut Session, name: &str, deadline: &Deadline) ->
     Ok(())
 }
 
-/// How many migrations the schema has had; none where there is no schema.
+/// How many migrations the schema has had; none where there is no schema, or no table of events in it.
 fn version(session: &mut Session, name: &str, deadline: &Deadline) -> Result<i64, Refusal> {
     // Asked of the catalogue itself: `to_regclass` may answer from before the lock.
-    let known = session.query(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace spaces \
-         ON spaces.oid = relnamespace WHERE nspname = $1 AND relname = 'schema_version')",
+    let there = session.query(
+        "SELECT relname::text FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace spaces \
+         ON spaces.oid = relnamespace WHERE nspname = $1 AND relname IN ('schema_version', 'events')",
         &[&name],
         deadline,
     )?;
-    if !known.first().is_some_and(|row| row.get(0)) {
+    let is_there = |table: &str| {
+        there
+            .iter()
+            .any(|row| row.try_get(0).is_ok_and(|name: &str| name == table))
+    };
+    if !is_there("schema_version") {
         return Ok(0);
     }
-    let query = format!("SELECT max(version) FROM {}.schema_version", quoted(name));
+    // Somebody may have made that table anew, with a type of his own.
+    let query = format!("SELECT max(version)::bigint FROM {}.schema_version", quoted(name));
     let rows = session.query(&query, &[], deadline)?;
-    let found: Option<i64> = rows.first().and_then(|row| row.get(0));
-    match found.unwrap_or(0) {
+    let found: Option<i64> = match rows.first() {
+        Some(row) => row.try_get(0).map_err(Failure::Client)?,
+        None => None,
+    };
+    match found.unwrap_or(0).max(0) {
         found if found > KNOWN => Err(Refusal::Newer { found, known: KNOWN }),
-        found => Ok(found),
+        // Whoever dropped the events wants to begin anew.
+        found => Ok(if is_there("events") { found } else { 0 }),
     }
 }
 
@@ -95,7 +106,7 @@ const LOCK: i32 = 0x6372_6272;
 
 const KNOWN: i64 = MIGRATIONS.len() as i64;
 
-/// One text per version, never changed once released.
+/// One text per version, never changed once released, and harmless where it has run already.
 ///
 /// The views have the names and columns of the tables of the Python implementation; further columns
 /// follow after those. They are views because an event is then one row of one COPY: written once and

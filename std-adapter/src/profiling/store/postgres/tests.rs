@@ -11,6 +11,8 @@ use crate::profiling::{EventType, Millis};
 use crate::servers::postgres::Options;
 use crate::servers::{Postgres, Signal};
 
+mod unfit;
+
 fn event(id: &str) -> Event {
     Event::new(id, "run", "test", EventType::TestEnd)
 }
@@ -260,7 +262,7 @@ fn a_schema_of_somebody_else_is_refused_whole_and_one_of_a_newer_release_left_al
     let refused = || told(&PostgresStore::open(url(&server.url("postgres")), None).unwrap_err());
     assert_eq!(
         refused(),
-        "permanent: open URL: the database refused: relation \"tests\" already exists (SQLSTATE 42P07)"
+        "permanent: open URL: the database refused: \"tests\" is not a view (SQLSTATE 42809)"
     );
     let ours = "select count(*) from pg_class where relnamespace = 'profiling'::regnamespace";
     assert_eq!(server.sql(ours).unwrap(), "1", "nothing of ours is left");

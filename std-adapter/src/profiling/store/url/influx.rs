@@ -65,6 +65,9 @@ impl InfluxUrl {
         let (Some(host), None) = (hosts.next(), hosts.next()) else {
             return Err(wrong("more than one host"));
         };
+        if host.0.starts_with('/') {
+            return Err(wrong("a directory, expected a host"));
+        }
         let (mut org, mut bucket, mut token) = (None, None, None);
         let (mut identity, mut read_back, mut gzip) = (Identity::default(), false, None);
         for (name, value) in parts.parameters {

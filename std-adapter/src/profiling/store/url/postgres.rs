@@ -8,7 +8,8 @@ use crate::logging::redact;
 /// A database of a PostgreSQL server, and the schema in it.
 ///
 /// `postgres://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…]/DATABASE[?PARAMETER=VALUE&…]`, with `%40` for
-/// an `@` in a name and so on. Of several hosts, the first one that takes writes is used, at every new
+/// an `@` in a name and so on. A host that begins with `%2F` is the directory of a Unix socket, such as
+/// `postgres://ci@%2Frun%2Fpostgresql/metrics`. Of several hosts, the first one that takes writes is used, at every new
 /// connection.
 ///
 /// | parameter | values | default |
@@ -139,4 +140,5 @@ impl fmt::Display for PostgresUrl {
 }
 
 const DEFAULT_SCHEMA: &str = "profiling";
-const HINT: &str = "write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %40 for an `@` in a name";
+const HINT: &str = "write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %40 for an `@` in a name, and a host such as \
+    %2Frun%2Fpostgresql for the directory of a socket";
