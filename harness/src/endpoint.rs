@@ -17,9 +17,10 @@
 //! |---|---|---|
 //! | 202 | it is in the spool, and survives SIGKILL and a loss of power | all of it |
 //! | 400 | a bad payload, with the place of the first fault; or no HTTP/1.1 | nothing |
-//! | 404, 405, 415 | another path, another method, a packed body | nothing |
+//! | 401 | no token, or another one, where one is asked for | nothing |
+//! | 404, 405, 415 | another path, another method, a body that is packed in another way than gzip | nothing |
 //! | 408 | the request was not complete in time | nothing |
-//! | 413 | a body, or a batch, that is too large at any time | nothing |
+//! | 413 | a body, packed or not, or a batch, that is too large at any time | nothing |
 //! | 429 | the spool is full, or the run is over its limit; `Retry-After` says when | nothing |
 //! | 503 | too many connections or bytes at once, the spool cannot be used; `Retry-After` | nothing |
 //!
@@ -30,7 +31,9 @@
 //! - Connections, threads and the bytes of bodies are bounded ([`Settings`]), and a client that is slow
 //!   loses its connection: a request has one deadline, however many bytes trickle in.
 //! - On [`stop`](Server::stop) requests under way are answered, and no others.
-//! - There is no TLS and no password: listen on a loopback address, or behind something that has them.
+//! - Bodies may be packed (`Content-Encoding: gzip`); the limits hold for what they are unpacked as well.
+//! - A [`Token`] keeps strangers out, before their bodies are read. There is no TLS, so whoever can listen
+//!   in sees it: listen on a loopback address, or behind something that has TLS.
 //!
 //! The server is made of the pieces that the [proxy](crate::proxy) has. Of the libraries for servers
 //! without async, `tiny_http` 0.12 (and `rouille`, which is built on it) sets no timeout on what it
@@ -50,10 +53,13 @@ mod server;
 mod source_limit;
 #[cfg(test)]
 mod tests;
+mod token;
+mod unpack;
 
 use answer::Answer;
 pub use server::{Server, Settings};
 pub use source_limit::{OPERATION, SourceLimits};
+pub use token::Token;
 
 use crate::http1::Head;
 
@@ -71,6 +77,7 @@ pub struct Endpoint<'e> {
     collector: &'e Collector,
     limits: SourceLimits,
     reporter: &'e dyn Reporter,
+    token: Option<Token>,
     clock: SystemClock,
     /// Different for each start, so that no two requests without a key get the same ids.
     nonce: u128,
@@ -94,9 +101,21 @@ impl<'e> Endpoint<'e> {
             collector,
             limits,
             reporter,
+            token: None,
             clock: SystemClock::new(),
             nonce: draw() << 64 | draw(),
         }
+    }
+
+    /// The same, for clients that show this token; `GET /health` is for everybody.
+    #[must_use]
+    pub fn requiring(mut self, token: Option<Token>) -> Self {
+        self.token = token;
+        self
+    }
+
+    fn unauthorised(&self, head: &Head) -> Option<Answer> {
+        self.token.as_ref()?.missing(head)
     }
 
     /// Answers one request: the `number`th since the start.
@@ -110,7 +129,7 @@ impl<'e> Endpoint<'e> {
         };
         let is_head = allowed == "GET" && head.method == "HEAD";
         if head.method != allowed && !is_head {
-            return Answer::error(405, &format!("expected {allowed}")).allowing(allowed);
+            return Answer::error(405, &format!("expected {allowed}")).with("Allow", allowed);
         }
         match path {
             "/health" => return Answer::new(200, &self.reporter.health()),
@@ -118,7 +137,7 @@ impl<'e> Endpoint<'e> {
             _ => {}
         }
         if !head.content_encoding.is_empty() {
-            return Answer::error(415, "packed bodies are not understood, expected none");
+            return Answer::error(415, "expected a body in gzip, or not packed");
         }
         let key = if head.idempotency_key.is_empty() {
             format!("request {} {number}", self.nonce)

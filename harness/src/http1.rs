@@ -55,6 +55,8 @@ pub(crate) struct Head {
     pub(crate) user_agent: String,
     /// What tells a repeated request from a new one; empty where there is none.
     pub(crate) idempotency_key: String,
+    /// Who sends it; empty where that is not said.
+    pub(crate) authorization: Secret,
     /// How the body is packed; empty where it is not.
     pub(crate) content_encoding: String,
     /// How long the body is, where that is said before it comes.
@@ -63,6 +65,23 @@ pub(crate) struct Head {
     pub(crate) expects_continue: bool,
     /// The connection ends with this request.
     pub(crate) last: bool,
+}
+
+/// A value that is in no text of ours.
+#[derive(Default, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// What it is.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// The longest head.
@@ -232,6 +251,7 @@ fn understand(request: &httparse::Request<'_, '_>) -> Option<(Head, State)> {
         target: request.path.unwrap_or_default().to_owned(),
         user_agent: String::new(),
         idempotency_key: String::new(),
+        authorization: Secret::default(),
         content_encoding: String::new(),
         length: None,
         expects_continue: false,
@@ -266,6 +286,8 @@ fn understand(request: &httparse::Request<'_, '_>) -> Option<(Head, State)> {
             value.clone_into(&mut head.user_agent);
         } else if is("idempotency-key") {
             value.clone_into(&mut head.idempotency_key);
+        } else if is("authorization") {
+            head.authorization = Secret(value.to_owned());
         } else if is("content-encoding") && !value.eq_ignore_ascii_case("identity") {
             value.clone_into(&mut head.content_encoding);
         } else if is("upgrade") {

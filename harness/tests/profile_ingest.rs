@@ -303,13 +303,36 @@ fn a_store_that_cannot_be_used_is_code_4_and_says_why() {
 }
 
 #[test]
+fn a_connection_that_would_not_be_secure_is_not_made() {
+    let place = Place::new();
+    let report = fixture("pytest/pytest-all-pass.xml");
+    for store in [
+        "postgres://me:hunter2@127.0.0.1/x?sslmode=verify-full&sslrootcert=no/ca.pem",
+        "influxdb+https://me:hunter2@127.0.0.1/x?ca=no/ca.pem",
+    ] {
+        let ran = place.ingest(&[&report, "--store", store]);
+        assert_eq!(ran.code, Some(4), "{ran:?}");
+        for expected in [
+            "no secure connection: `no/ca.pem`: No such file or directory",
+            "kept in the spool: 6 events, in ",
+            "hint: see that the server has the certificate it should have",
+            // What stores the rest later is as secure.
+            "=no/ca.pem` stores what is in the spool",
+        ] {
+            assert!(ran.stderr.contains(expected), "{expected}: {}", ran.stderr);
+        }
+        assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_text_that_is_no_store_is_refused_without_its_password() {
     let place = Place::new();
     let report = fixture("pytest/pytest-all-pass.xml");
     for store in [
         "postgres://me:hunter2@db",
         "postgres://me:hunter2",
-        "postgres://me:hunter2@db/x?sslmode=require",
+        "postgres://me:hunter2@db/x?sslmode=strict",
         "influxdb://db:8086/?token=hunter2",
         "mysql://me:hunter2@db/x",
         "events.db",

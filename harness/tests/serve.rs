@@ -21,15 +21,11 @@ struct Served {
 
 impl Served {
     fn start(place: &Place) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_crossbridge"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--store", "sqlite:events.db"])
-            .current_dir(place.path(""))
-            .env_remove("CROSSBRIDGE_CONFIG")
-            .env_remove("CROSSBRIDGE_HOME")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::of(&mut command(place))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let line = line(&mut output);
         let address = line["listen"].as_str().unwrap().to_owned();
@@ -60,6 +56,17 @@ impl Drop for Served {
     }
 }
 
+fn command(place: &Place) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossbridge"));
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--store", "sqlite:events.db"])
+        .current_dir(place.path(""))
+        .env_remove("CROSSBRIDGE_CONFIG")
+        .env_remove("CROSSBRIDGE_HOME")
+        .stdin(Stdio::null());
+    command
+}
+
 fn line(output: &mut impl std::io::BufRead) -> Value {
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
@@ -76,8 +83,19 @@ impl Client {
 
     /// The status and the body; an error where the server is gone.
     fn ask(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<(String, Value)> {
+        self.ask_as("", method, path, body)
+    }
+
+    /// The same with further headers.
+    fn ask_as(
+        &mut self,
+        headers: &str,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> std::io::Result<(String, Value)> {
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
         self.0.get_mut().write_all(request.as_bytes())?;
@@ -232,6 +250,43 @@ fn health_and_status_are_those_of_the_store_and_a_repeated_request_is_stored_onc
     ] {
         assert_eq!(live[name], said[name], "{name}");
     }
+}
+
+#[test]
+fn a_token_comes_from_the_environment_and_is_in_no_message() {
+    let place = Place::new();
+    let mut command = command(&place);
+    command.args(["--token-env", "EVENTS_TOKEN"]);
+    for (token, expected) in [
+        (None, "`EVENTS_TOKEN` is not set"),
+        (Some(""), "`EVENTS_TOKEN` is empty"),
+        (
+            Some("hunter2\n"),
+            "`EVENTS_TOKEN` has characters that no header can have",
+        ),
+    ] {
+        match token {
+            Some(token) => command.env("EVENTS_TOKEN", token),
+            None => command.env_remove("EVENTS_TOKEN"),
+        };
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(expected) && !said.contains("hunter2"), "{said}");
+    }
+    let served = Served::of(command.env("EVENTS_TOKEN", "hunter2"));
+    let (_, body) = batch(0, 0);
+    let refused = Client::new(&served.address)
+        .unwrap()
+        .ask("POST", "/events/batch", &body);
+    assert_eq!(refused.unwrap().0, "401");
+    let mut client = Client::new(&served.address).unwrap();
+    assert_eq!(client.ask("GET", "/health", "").unwrap().0, "200");
+    let bearer = "Authorization: Bearer hunter2\r\n";
+    let (status, taken) = client.ask_as(bearer, "POST", "/events/batch", &body).unwrap();
+    assert_eq!((status.as_str(), &taken["accepted"]), ("202", &json!(5)));
+    served.signal(rustix::process::Signal::INT);
+    assert_eq!(served.end()["lost"], 0);
 }
 
 #[test]

@@ -39,3 +39,5 @@ pub mod reload;
 #[cfg(feature = "servers")]
 pub mod servers;
 pub mod sleeper;
+#[cfg(any(feature = "influxdb", feature = "postgres"))]
+mod tls;

@@ -13,7 +13,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// Seconds.
     pub(super) retry_after: Option<u64>,
-    allow: Option<&'static str>,
+    header: Option<(&'static str, &'static str)>,
     pub(super) body: String,
     /// To a `HEAD`: the length of a body that does not come.
     is_head: bool,
@@ -24,7 +24,7 @@ impl Answer {
         Self {
             status,
             retry_after: None,
-            allow: None,
+            header: None,
             body: format!("{object}\n"),
             is_head: false,
         }
@@ -40,8 +40,9 @@ impl Answer {
         self
     }
 
-    pub(super) const fn allowing(mut self, method: &'static str) -> Self {
-        self.allow = Some(method);
+    /// The same with one more header.
+    pub(super) const fn with(mut self, name: &'static str, value: &'static str) -> Self {
+        self.header = Some((name, value));
         self
     }
 
@@ -62,8 +63,8 @@ impl Answer {
         if let Some(seconds) = self.retry_after {
             text += &format!("Retry-After: {seconds}\r\n");
         }
-        if let Some(method) = self.allow {
-            text += &format!("Allow: {method}\r\n");
+        if let Some((name, value)) = self.header {
+            text += &format!("{name}: {value}\r\n");
         }
         if last {
             text += "Connection: close\r\n";

@@ -8,6 +8,7 @@ use crossbridge_core::{Clock, Instant};
 
 use super::answer::Answer;
 use super::server::{Hold, Server};
+use super::unpack;
 use crate::http1::{Head, Part, Requests};
 
 /// Serves a client until it goes, is silent for too long or is told that this was the last answer.
@@ -56,6 +57,17 @@ struct Request<'c> {
     body: Vec<u8>,
     /// The space that the body takes.
     hold: Hold<'c>,
+}
+
+impl Request<'_> {
+    /// Unpacks the body, where it is packed in a way that is known.
+    fn unpack(&mut self, most: u64) -> Result<(), Answer> {
+        if unpack::is_known(&self.head.content_encoding) {
+            self.body = unpack::gzip(&self.body, most, &mut self.hold)?;
+            self.head.content_encoding.clear();
+        }
+        Ok(())
+    }
 }
 
 /// What was done with the bytes.
@@ -115,6 +127,10 @@ impl Client<'_> {
     }
 
     fn begin(&mut self, head: Head) -> io::Result<Option<Answer>> {
+        // Before the body comes: strangers take no memory.
+        if let Some(answer) = self.server.unauthorised(&head) {
+            return Ok(Some(answer));
+        }
         let most = self.server.settings().body;
         if head.length.is_some_and(|length| length > most) {
             return Ok(Some(too_large(most)));
@@ -148,11 +164,14 @@ impl Client<'_> {
     /// Answers; whether it was the last answer.
     fn finish(&mut self) -> io::Result<bool> {
         self.began = None;
-        let Some(request) = self.request.take() else {
+        let Some(mut request) = self.request.take() else {
             return Ok(true);
         };
         let peer = self.stream.peer_addr().ok().map(|peer| peer.ip());
-        let answer = self.server.answer(&request.head, &request.body, peer);
+        let answer = match request.unpack(self.server.settings().body) {
+            Ok(()) => self.server.answer(&request.head, &request.body, peer),
+            Err(answer) => answer,
+        };
         let answer = answer.answering(&request.head.method);
         drop(request.hold);
         let is_last = request.head.last || self.server.is_stopping();

@@ -171,6 +171,11 @@ impl<'s> Server<'s> {
         self.endpoint.answer(head, body, peer, number)
     }
 
+    /// The answer to who does not show the token, where there is one.
+    pub(super) fn unauthorised(&self, head: &Head) -> Option<Answer> {
+        self.endpoint.unauthorised(head)
+    }
+
     pub(super) const fn settings(&self) -> &Settings {
         &self.settings
     }

@@ -28,6 +28,16 @@ fn with(
     settings: Settings,
     test: impl FnOnce(SocketAddr, &Collector, &Server<'_>),
 ) {
+    asking_for(None, limits, config, settings, test);
+}
+
+fn asking_for(
+    token: Option<Token>,
+    limits: Limits,
+    config: &str,
+    settings: Settings,
+    test: impl FnOnce(SocketAddr, &Collector, &Server<'_>),
+) {
     let directory = tempfile::tempdir().unwrap();
     let collector = Collector::start(
         CollectorSettings::DEFAULT,
@@ -48,7 +58,8 @@ fn with(
     let limits = SourceLimits::new(config.limits().clone(), 7).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Server::new(Endpoint::new(&collector, limits, &Silent), listener, settings).unwrap();
+    let endpoint = Endpoint::new(&collector, limits, &Silent).requiring(token);
+    let server = Server::new(endpoint, listener, settings).unwrap();
     std::thread::scope(|scope| {
         let running = scope.spawn(|| server.run());
         // A test that fails must not leave the server running: the scope would wait for it.
@@ -78,8 +89,12 @@ fn all_of(mut stream: &TcpStream) -> String {
 }
 
 fn ask(address: SocketAddr, request: &str) -> String {
+    send(address, request.as_bytes())
+}
+
+fn send(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(request).unwrap();
     all_of(&stream)
 }
 
@@ -110,6 +125,7 @@ fn answers() {
             post(address, "/events", "", "nonsense"),
             post(address, "/events/batch", "", &bad),
             post(address, "/events", "Content-Encoding: gzip\r\n", &good),
+            post(address, "/events", "Content-Encoding: br\r\n", &good),
             post(address, "/nowhere", "", &good),
             post(address, "/health", "", ""),
             ask(address, "GET /events HTTP/1.1\r\nConnection: close\r\n\r\n"),
@@ -127,6 +143,117 @@ fn answers() {
         insta::assert_snapshot!(page);
         assert_eq!(collector.account().accepted, 3);
     });
+}
+
+/// Status and body of the answer to a batch in gzip.
+fn packed(address: SocketAddr, body: &[u8]) -> (String, String) {
+    let head = "POST /events/batch HTTP/1.1\r\nConnection: close\r\nContent-Encoding: gzip\r\n";
+    let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
+    let answer = send(address, &[head.as_bytes(), body].concat());
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (
+        head.split(' ').nth(1).unwrap().to_owned(),
+        body.trim_end().to_owned(),
+    )
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn packed_bodies_are_unpacked_up_to_the_limits() {
+    let settings = Settings {
+        body: 1_000,
+        bodies: 1_500,
+        ..Settings::DEFAULT
+    };
+    with(Limits::DEFAULT, "{}", settings, |address, collector, _| {
+        let batch = format!("[{},\n{}]", event("a"), event("b"));
+        let told = |body: &[u8]| {
+            let (status, body) = packed(address, body);
+            format!("{status} {body}")
+        };
+        let accepted = r#"202 {"accepted":2,"sampled_out":0}"#;
+        assert_eq!(told(&gzip(&batch)), accepted);
+        let (first, second) = batch.split_at(50);
+        assert_eq!(told(&[gzip(first), gzip(second)].concat()), accepted);
+        assert_eq!(told(&gzip(&format!("{batch:<1000}"))), accepted);
+        assert_eq!(
+            told(&gzip(&" ".repeat(1_001))),
+            r#"413 {"accepted":0,"error":"expected a body of at most 1000 bytes once it is unpacked"}"#
+        );
+        assert_eq!(
+            told(&gzip("[{}]")),
+            r#"400 {"accepted":0,"column":3,"error":"events[0]: 1:3: missing field `test_id`","event":0,"line":1}"#
+        );
+        let whole = gzip(&batch);
+        for cut in 0..whole.len() {
+            assert!(told(&whole[..cut]).starts_with("400 "), "cut at {cut}");
+        }
+        let mut broken = whole.clone();
+        // The checksum.
+        let place = broken.len() - 8;
+        broken[place] ^= 1;
+        assert!(told(&broken).starts_with(r#"400 {"accepted":0,"error":"expected a body in gzip: "#));
+        assert_eq!(collector.account().accepted, 6);
+    });
+}
+
+#[test]
+fn what_is_unpacked_counts_with_all_bodies() {
+    let settings = Settings {
+        bodies: 500,
+        ..Settings::DEFAULT
+    };
+    with(Limits::DEFAULT, "{}", settings, |address, _, _| {
+        let (status, body) = packed(address, &gzip(&" ".repeat(501)));
+        assert_eq!(status, "503");
+        assert!(body.contains("too many bytes at once"), "{body}");
+    });
+}
+
+#[test]
+fn a_token_keeps_strangers_out() {
+    let token = Token::new("s3cret");
+    asking_for(
+        token,
+        Limits::DEFAULT,
+        "{}",
+        Settings::DEFAULT,
+        |address, collector, _| {
+            let good = event("r");
+            let status = |answer: &str| answer.split(' ').nth(1).unwrap().to_owned();
+            let bearing = |header: &str| status(&post(address, "/events", header, &good));
+            assert_eq!(bearing("Authorization: Bearer s3cret\r\n"), "202");
+            assert_eq!(bearing("authorization: bearer  s3cret\r\n"), "202");
+            for wrong in [
+                "",
+                "Authorization: Bearer s3cre\r\n",
+                "Authorization: Bearer s3cret2\r\n",
+                "Authorization: Bearer\r\n",
+                "Authorization: Basic s3cret\r\n",
+                "Authorization: s3cret\r\n",
+            ] {
+                assert_eq!(bearing(wrong), "401", "{wrong}");
+            }
+            assert_eq!(collector.account().accepted, 2);
+            // Before the body: one that is too large is not told so.
+            let refused = ask(
+                address,
+                "POST /events HTTP/1.1\r\nContent-Length: 9000000\r\n\r\n",
+            );
+            assert!(refused.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{refused}");
+            assert!(refused.contains("\r\nWWW-Authenticate: Bearer\r\n"), "{refused}");
+            let get = |path: &str| status(&ask(address, &format!("GET {path} HTTP/1.0\r\n\r\n")));
+            assert_eq!(
+                [get("/status"), get("/nowhere"), get("/health")],
+                ["401", "401", "200"]
+            );
+        },
+    );
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Readers: a stream of bytes in, events, rejected lines and warnings out.
 //!
 //! [`open`] looks at the first bytes and picks a reader; what is no event file is refused by name
-//! (gzip, zip, an HTML page, UTF-16, nothing at all). The [`Source`] is then an iterator:
+//! (gzip, zip, an HTML page, UTF-32, nothing at all). Text may be in UTF-8 or UTF-16, and XML in any
+//! encoding of the [WHATWG Encoding Standard](https://encoding.spec.whatwg.org) that its declaration
+//! names; it is decoded as it is read. Lines and columns in messages are those of the text in UTF-8,
+//! ids of reports are made from the bytes of the file. The [`Source`] is then an iterator:
 //!
 //! | item | meaning | the stream |
 //! |---|---|---|
@@ -25,16 +28,18 @@
 //! characters); besides, its text where that is no longer than 32 MiB, and beyond that one token of
 //! XML of at most 64 MiB, or those 32 MiB of JSON.
 
-use std::io::{self, BufRead, Chain, Cursor, Read};
+use std::io::{self, BufRead, Read};
 
 use jiff::Timestamp;
 
 mod attributes;
 mod cypress;
 mod detect;
+mod encoding;
 mod error;
 mod failure;
 mod har;
+mod input;
 mod jest;
 pub(super) mod json;
 pub(super) mod jsonl;
@@ -57,13 +62,14 @@ mod warnings;
 mod xml;
 
 pub use detect::Found;
+pub use encoding::Undecodable;
 pub use error::{Problem, SourceError};
 pub use kind::SourceKind;
 pub use summary::{StatusCounts, Summary};
 pub use tap::Position;
 
 use crate::profiling::event::Event;
-use detect::Extent;
+use input::Input;
 use tap::Tap;
 
 /// Starts reading `input`.
@@ -80,36 +86,20 @@ use tap::Tap;
 /// assert!(error.is_empty());
 /// assert_eq!(error.to_string(), "out.xml: empty: nothing but white space");
 /// ```
-pub fn open<R: BufRead>(mut input: R, options: Options) -> Result<Source<R>, SourceError> {
-    let fail = |problem| SourceError {
+pub fn open<R: BufRead>(input: R, options: Options) -> Result<Source<R>, SourceError> {
+    let fail = |problem: Problem| SourceError {
         name: options.name.clone(),
-        at: None,
+        at: problem.place(),
         problem,
         complete_tests: None,
     };
-    // Read ahead and put back: a pipe may hand out its first bytes one by one, and waits for more.
-    let mut head = Vec::new();
-    let mut wanted = HEAD.into_iter().peekable();
-    let found = loop {
-        let size = wanted.next().unwrap_or_default();
-        let missing = size.saturating_sub(head.len());
-        input
-            .by_ref()
-            .take(u64::try_from(missing).unwrap_or(u64::MAX))
-            .read_to_end(&mut head)
-            .map_err(|error| fail(Problem::Io(error)))?;
-        let extent = match wanted.peek() {
-            _ if head.len() < size => Extent::Whole,
-            Some(_) => Extent::Part,
-            None => Extent::Limit,
-        };
-        if let Some(found) = detect::detect(&head, options.kind, extent).map_err(fail)? {
-            break found;
-        }
-    };
-    let mut tap = Tap::new(Cursor::new(head).chain(input));
+    let mut input = Input::open(input).map_err(fail)?;
+    let found = input
+        .look(|head, extent| detect::detect(head, options.kind, extent))
+        .map_err(fail)?;
+    let mut tap = Tap::new(input);
     let before = u64::try_from(found.skip).unwrap_or(u64::MAX);
-    io::copy(&mut tap.by_ref().take(before), &mut io::sink()).map_err(|error| fail(Problem::Io(error)))?;
+    io::copy(&mut tap.by_ref().take(before), &mut io::sink()).map_err(|error| fail(Problem::of(error)))?;
     let leading = found.leading.then(|| Warning {
         at: Position::START,
         text: format!("{before} bytes of other output before the report; passed over"),
@@ -123,8 +113,8 @@ pub fn open<R: BufRead>(mut input: R, options: Options) -> Result<Source<R>, Sou
     })
 }
 
-fn reader<R: BufRead>(kind: SourceKind, tap: Tap<WithHead<R>>, options: Options) -> Reader<R> {
-    let parse: report::Parse<WithHead<R>> = match kind {
+fn reader<R: BufRead>(kind: SourceKind, tap: Tap<R>, options: Options) -> Reader<R> {
+    let parse: report::Parse<R> = match kind {
         SourceKind::Auto | SourceKind::Jsonl => {
             return Reader::Jsonl(Box::new(jsonl::Jsonl::new(tap, options)));
         }
@@ -221,17 +211,10 @@ pub struct Source<R> {
 
 #[derive(Debug)]
 enum Reader<R> {
-    Jsonl(Box<jsonl::Jsonl<WithHead<R>>>),
-    Junit(Box<junit::Junit<WithHead<R>>>),
-    Report(Box<report::Reader<WithHead<R>>>),
+    Jsonl(Box<jsonl::Jsonl<R>>),
+    Junit(Box<junit::Junit<R>>),
+    Report(Box<report::Reader<R>>),
 }
-
-/// The bytes read ahead, and the rest.
-type WithHead<R> = Chain<Cursor<Vec<u8>>, R>;
-
-/// Bytes read ahead to see what an input is, in steps: a line of events tells at once, a report
-/// with other output before it late.
-const HEAD: [usize; 4] = [64, 512, 4 << 10, 64 << 10];
 
 impl<R> Source<R> {
     /// What was found so far; complete once the iterator has ended.

@@ -157,6 +157,7 @@ impl StoreError {
         match self.trouble {
             Trouble::Backend(_) | Trouble::Unreadable(_) | Trouble::Scripted => false,
             Trouble::Unfit(_)
+            | Trouble::Insecure(_)
             | Trouble::Locked
             | Trouble::NoDirectory
             | Trouble::IsDirectory
@@ -198,6 +199,8 @@ pub enum Trouble {
     Damaged,
     /// The disk is full.
     Full,
+    /// The connection would not be secure, and was asked to be; the source says why.
+    Insecure(Box<dyn std::error::Error + Send + Sync>),
     /// There is no answer: not reached, or cut off.
     Unreachable(Box<dyn std::error::Error + Send + Sync>),
     /// The operating system refused something about a file.
@@ -255,6 +258,7 @@ impl fmt::Display for StoreError {
         write!(f, "{}: ", self.place.as_deref().unwrap_or(UNNAMED))?;
         match &self.trouble {
             Trouble::Backend(_) | Trouble::Unfit(_) => f.write_str("the database refused"),
+            Trouble::Insecure(_) => f.write_str("no secure connection"),
             Trouble::Locked => f.write_str("locked by another connection"),
             Trouble::IsDirectory => f.write_str("a directory, expected a file"),
             Trouble::NoDirectory => f.write_str("its directory does not exist"),
@@ -293,9 +297,10 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.trouble {
-            Trouble::Backend(error) | Trouble::Unfit(error) | Trouble::Unreachable(error) => {
-                Some(error.as_ref())
-            }
+            Trouble::Backend(error)
+            | Trouble::Insecure(error)
+            | Trouble::Unfit(error)
+            | Trouble::Unreachable(error) => Some(error.as_ref()),
             Trouble::Busy(busy) => Some(busy.as_ref()),
             Trouble::Io(error) => Some(error),
             Trouble::Locked

@@ -152,6 +152,7 @@ const fn broken_message(error: &SourceError) -> &'static str {
         Problem::WrongKind(_) => "not a file of events",
         Problem::Truncated { .. } | Problem::CutOff(_) => "the report breaks off",
         Problem::Malformed(_) => "the report is not well formed",
+        Problem::Undecodable(_) => "the file is not text in its encoding",
         Problem::Refused(_) | Problem::TooDeep { .. } | Problem::TooLong { .. } => "the report is refused",
         Problem::Io(_) => "the file cannot be read to its end",
     }
@@ -173,11 +174,13 @@ fn broken_hint(error: &SourceError, file: &FileOutcome) -> String {
         Problem::Io(_) if file.counts.stored() > 0 => {
             "what was read before is stored; the same command again adds the rest".to_owned()
         }
+        Problem::Undecodable(_) if file.counts.stored() > 0 => "what was read before is stored".to_owned(),
         Problem::Truncated { .. } | Problem::CutOff(_) => {
             "nothing of it is stored; was the test run stopped while it wrote the report?".to_owned()
         }
         Problem::WrongKind(_)
         | Problem::Malformed(_)
+        | Problem::Undecodable(_)
         | Problem::Refused(_)
         | Problem::TooDeep { .. }
         | Problem::TooLong { .. }
@@ -470,6 +473,9 @@ fn repair(target: &Target, error: &CallError<StoreError>) -> String {
                 StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) | StoreUrl::Jsonl(_) => "`createdb`",
             };
             format!("make the database ({make}), or name another one in --store")
+        }
+        Trouble::Insecure(_) => {
+            "see that the server has the certificate it should have, and who is trusted with it".to_owned()
         }
         Trouble::NotBuilt(feature) => format!("build it with the feature `{feature}`, or name another store"),
         Trouble::Damaged => {

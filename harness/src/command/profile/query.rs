@@ -76,6 +76,9 @@ fn unusable(error: &StoreError) -> Failure {
         Trouble::Locked | Trouble::Busy(_) => {
             "end the program that holds the lock, or wait longer (--timeout)"
         }
+        Trouble::Insecure(_) => {
+            "see that the server has the certificate it should have, and who is trusted with it"
+        }
         Trouble::NotBuilt(_) => "build it with that feature, or name another store",
         Trouble::Backend(_)
         | Trouble::Unfit(_)

@@ -1,5 +1,6 @@
 //! `crossbridge serve`: events over HTTP, acknowledged when they are on disk.
 
+use std::env::VarError;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbridge_core::health::{Health, MonitorConfig};
-use crossbridge_harness::endpoint::{Endpoint, Reporter, Server, Settings, SourceLimits};
+use crossbridge_harness::endpoint::{Endpoint, Reporter, Server, Settings, SourceLimits, Token};
 use crossbridge_std::profiling::collector::StartError;
 use crossbridge_std::profiling::watch::StoreWatch;
 use crossbridge_std::profiling::{Collector, CollectorSettings, Durability, SpoolPlace};
@@ -26,6 +27,7 @@ use crate::exit::Failure;
 
 /// Serves until a signal says to stop.
 pub(crate) fn run(args: &ServeArgs, config: Option<&Path>, output: &mut dyn Write) -> Result<(), Failure> {
+    let token = args.token_env.as_deref().map(token).transpose()?;
     let place = Place::of(args.store.store.as_deref(), config)?;
     // Signals are caught before anybody can know that there is something to stop.
     let mut signals = Signals::new([SIGINT, SIGTERM])
@@ -72,7 +74,7 @@ pub(crate) fn run(args: &ServeArgs, config: Option<&Path>, output: &mut dyn Writ
         connections: usize::try_from(args.connections).unwrap_or(usize::MAX),
         ..Settings::DEFAULT
     };
-    let endpoint = Endpoint::new(&collector, limits, &reporter);
+    let endpoint = Endpoint::new(&collector, limits, &reporter).requiring(token);
     let server = Server::new(endpoint, listener, settings).map_err(started)?;
     print(output, &format!("{line}\n"))?;
     let handle = signals.handle();
@@ -145,6 +147,26 @@ const fn word(health: Health) -> &'static str {
         Health::Unhealthy => "unusable",
         Health::Unknown | Health::Healthy | Health::Degraded => health.name(),
     }
+}
+
+/// The token in an environment variable, which no message shows.
+fn token(variable: &str) -> Result<Token, Failure> {
+    let found = match std::env::var(variable) {
+        Ok(text) => match Token::new(&text) {
+            Some(token) => return Ok(token),
+            None if text.is_empty() => "is empty",
+            None => "has characters that no header can have",
+        },
+        Err(VarError::NotPresent) => "is not set",
+        Err(VarError::NotUnicode(_)) => "is not text",
+    };
+    Err(Failure::usage(
+        format!(
+            "--token-env: the environment variable `{}` {found}",
+            variable.escape_default()
+        ),
+        "put a token of visible ASCII characters there, such as the output of `openssl rand -hex 32`",
+    ))
 }
 
 fn started(error: std::io::Error) -> Failure {

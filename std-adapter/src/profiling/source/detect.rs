@@ -1,4 +1,4 @@
-//! What an input is, told by its first bytes; its name is not asked.
+//! What an input is, told by its first bytes, once they are text; its name is not asked.
 //!
 //! ```text
 //!  signature, byte order mark ──► `<` ──► <robot> or any other root
@@ -25,8 +25,8 @@ pub enum Found {
     Gzip,
     /// A zip archive.
     Zip,
-    /// Text in UTF-16.
-    Utf16,
+    /// Text in UTF-32.
+    Utf32,
     /// A web page, such as the error page of a proxy.
     Html,
     /// A JSON array, not one object per line.
@@ -46,7 +46,7 @@ impl fmt::Display for Found {
         match self {
             Self::Gzip => f.write_str("gzip data (unpack it first)"),
             Self::Zip => f.write_str("a zip archive (unpack it first)"),
-            Self::Utf16 => f.write_str("UTF-16 text (convert it to UTF-8 first)"),
+            Self::Utf32 => f.write_str("UTF-32 text (convert it to UTF-8 first)"),
             Self::Html => f.write_str("an HTML page"),
             Self::JsonArray => f.write_str("a JSON array"),
             Self::JsonObject => f.write_str("a JSON object of another kind, over several lines"),
@@ -93,10 +93,6 @@ pub(super) fn detect(head: &[u8], asked: SourceKind, extent: Extent) -> Result<O
         [] => return Err(Problem::Empty("no bytes")),
         [0x1f, 0x8b, ..] => return wrong(Found::Gzip),
         [b'P', b'K', 3 | 5 | 7, ..] => return wrong(Found::Zip),
-        // With a mark, or recognised by the zero beside the first character.
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'<' | b'{', 0, ..] | [0, b'<' | b'{', ..] => {
-            return wrong(Found::Utf16);
-        }
         [0xef, 0xbb, 0xbf, ..] => 3,
         _ => 0,
     };

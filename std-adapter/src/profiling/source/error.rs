@@ -6,6 +6,7 @@ use std::io;
 use crossbridge_core::{Fault, FaultKind};
 
 use super::detect::Found;
+use super::encoding::Undecodable;
 use super::tap::Position;
 use crate::classify;
 
@@ -51,6 +52,7 @@ impl std::error::Error for SourceError {
             Problem::Empty(_)
             | Problem::WrongKind(_)
             | Problem::Malformed(_)
+            | Problem::Undecodable(_)
             | Problem::Truncated { .. }
             | Problem::CutOff(_)
             | Problem::Refused(_)
@@ -67,6 +69,7 @@ impl Fault for SourceError {
             Problem::Empty(_)
             | Problem::WrongKind(_)
             | Problem::Malformed(_)
+            | Problem::Undecodable(_)
             | Problem::Truncated { .. }
             | Problem::CutOff(_)
             | Problem::Refused(_)
@@ -85,6 +88,8 @@ pub enum Problem {
     WrongKind(Found),
     /// It is not well formed; what was found and expected.
     Malformed(String),
+    /// It has bytes that are no text in its encoding, which is another than UTF-8.
+    Undecodable(Box<Undecodable>),
     /// It ends too early.
     Truncated {
         /// The innermost open element, cut at 80 characters.
@@ -110,12 +115,39 @@ pub enum Problem {
     Io(io::Error),
 }
 
+impl Problem {
+    /// Why an input could not be read.
+    pub(super) fn of(error: io::Error) -> Self {
+        match Undecodable::cause(&error) {
+            Some(bad) => Self::Undecodable(Box::new(bad.clone())),
+            None => Self::Io(error),
+        }
+    }
+
+    /// Where it is, if it knows by itself.
+    pub(super) const fn place(&self) -> Option<Position> {
+        match self {
+            Self::Undecodable(bad) => Some(bad.at),
+            Self::Empty(_)
+            | Self::WrongKind(_)
+            | Self::Malformed(_)
+            | Self::Truncated { .. }
+            | Self::CutOff(_)
+            | Self::Refused(_)
+            | Self::TooDeep { .. }
+            | Self::TooLong { .. }
+            | Self::Io(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty(what) => write!(f, "empty: {what}"),
             Self::WrongKind(found) => write!(f, "found {found}, expected a test report or JSON lines"),
             Self::Malformed(reason) => f.write_str(reason),
+            Self::Undecodable(bad) => bad.fmt(f),
             Self::Truncated { open, since } => {
                 write!(f, "the file ends inside <{open}>, which began at {since}")
             }

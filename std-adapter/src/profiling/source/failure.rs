@@ -6,7 +6,7 @@ use quick_xml::errors::Error;
 use quick_xml::events::BytesText;
 
 use super::tap::{Position, TokenTooLong};
-use super::{Found, Problem, SourceError, text};
+use super::{Found, Problem, SourceError, Undecodable, text};
 use crate::profiling::event::MAX_QUOTED;
 
 /// Why a report could not be read to its end.
@@ -23,7 +23,7 @@ impl Failure {
     pub(super) fn of(self, name: &str) -> SourceError {
         SourceError {
             name: name.to_owned(),
-            at: Some(self.at),
+            at: Some(self.problem.place().unwrap_or(self.at)),
             problem: self.problem,
             complete_tests: self.complete_tests,
         }
@@ -60,7 +60,10 @@ pub(super) fn explain(error: Error, open: Option<(&str, Position)>, encoding: Op
         {
             Problem::TooLong { limit: MAX_TOKEN }
         }
-        Error::Io(error) => Problem::Io(std::io::Error::new(error.kind(), error)),
+        Error::Io(error) => match Undecodable::cause(&error) {
+            Some(bad) => Problem::Undecodable(Box::new(bad.clone())),
+            None => Problem::Io(std::io::Error::new(error.kind(), error)),
+        },
         Error::Encoding(_) => {
             let declared = encoding.unwrap_or("none");
             Problem::Malformed(format!(

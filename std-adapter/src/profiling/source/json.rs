@@ -266,7 +266,7 @@ fn place(start: Position, error: &serde_json::Error) -> Position {
 
 fn explain(error: serde_json::Error) -> Problem {
     if error.is_io() {
-        return Problem::Io(error.into());
+        return Problem::of(error.into());
     }
     let reason = without_place(&error);
     if reason == "recursion limit exceeded" {
@@ -301,6 +301,7 @@ const MAX_MEMBERS: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profiling::source::input::Input;
     use crate::profiling::source::jest::Jest;
 
     const SMALL: &str = r#"
@@ -310,7 +311,7 @@ mod tests {
  "startTime": 1795278485133}"#;
 
     fn told(json: &str, limit: u64) -> String {
-        match parse_within::<_, Jest>(Tap::new(json.as_bytes()), limit) {
+        match parse_within::<_, Jest>(Tap::new(Input::as_it_is(json.as_bytes())), limit) {
             Ok(report) => report
                 .tests()
                 .map(|test| format!("{} {:?} {:?}; ", test.id, test.duration, test.message))

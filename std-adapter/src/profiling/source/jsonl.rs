@@ -76,7 +76,7 @@ impl<R: BufRead> Jsonl<R> {
                     return Some(Err(SourceError {
                         name: self.options.name.clone(),
                         at: Some(self.tap.position()),
-                        problem: Problem::Io(error),
+                        problem: Problem::of(error),
                         complete_tests: None,
                     }));
                 }

@@ -41,7 +41,7 @@ pub(super) fn parse<R: BufRead>(mut tap: Tap<R>) -> Result<Report, Failure> {
         let at = tap.position();
         let end = read_line(&mut tap, &mut buffer).map_err(|error| Failure {
             at,
-            problem: Problem::Io(error),
+            problem: Problem::of(error),
             complete_tests: None,
         })?;
         // A page's text may be in any encoding; what is read here is ASCII.

@@ -6,13 +6,14 @@ use std::io::{self, BufRead, Read};
 use memchr::{memchr_iter, memrchr};
 use sha2::{Digest, Sha256};
 
+use super::input::Input;
 use crate::profiling::identity::Fingerprint;
 
 mod held;
 
 pub(crate) use held::Held;
 
-/// A place in a file. Both count from 1; columns count bytes.
+/// A place in a file. Both count from 1; columns count bytes, in UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The line.
@@ -50,9 +51,9 @@ impl fmt::Display for Position {
 /// the place of the next one, and no offset has to be turned into a line afterwards.
 #[derive(Debug)]
 pub(crate) struct Tap<R> {
-    inner: R,
+    inner: Input<R>,
     position: Position,
-    /// What passed, for ids of reports; `None` where nobody asks.
+    /// What passed, for ids of reports; `None` where nobody asks, or the input does it itself.
     hasher: Option<Sha256>,
     /// How much of the buffer below is hashed and not consumed yet.
     ahead: usize,
@@ -61,11 +62,11 @@ pub(crate) struct Tap<R> {
 }
 
 impl<R> Tap<R> {
-    pub(crate) fn new(inner: R) -> Self {
+    pub(crate) fn new(inner: Input<R>) -> Self {
         Self {
-            inner,
             position: Position::START,
-            hasher: Some(Sha256::new()),
+            hasher: (!inner.is_decoded()).then(Sha256::new),
+            inner,
             ahead: 0,
             budget: u64::MAX,
         }
@@ -76,10 +77,11 @@ impl<R> Tap<R> {
         self.position
     }
 
-    /// Everything read, unless hashing was stopped. To be asked at the end: before that, what is
-    /// buffered below counts as read.
+    /// Everything read, as it is in the file, unless hashing was stopped. To be asked at the end:
+    /// before that, what is buffered below counts as read.
     pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
-        self.hasher.clone().map(Fingerprint::finish)
+        let own = || self.hasher.clone().map(Fingerprint::finish);
+        self.inner.fingerprint().or_else(own)
     }
 
     /// Saves the hashing of what nobody asks the fingerprint of.
@@ -157,7 +159,7 @@ mod tests {
     #[test]
     fn lines_and_columns_are_counted_across_small_buffers() {
         let text = b"ab\ncde\n\nf";
-        let mut tap = Tap::new(io::BufReader::with_capacity(2, &text[..]));
+        let mut tap = Tap::new(Input::as_it_is(io::BufReader::with_capacity(2, &text[..])));
         let mut seen = Vec::new();
         let mut byte = [0];
         loop {
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_budget_ends_in_an_error() {
-        let mut tap = Tap::new(&b"abcdef"[..]);
+        let mut tap = Tap::new(Input::as_it_is(&b"abcdef"[..]));
         tap.allow(3);
         let mut out = Vec::new();
         assert!(tap.read_to_end(&mut out).is_err());

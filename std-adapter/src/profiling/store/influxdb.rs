@@ -77,11 +77,14 @@ impl InfluxStore {
     ///
     /// [`StoreError`]: the server cannot be reached, has no such database, or does not let us in.
     pub fn open(url: InfluxUrl, timeout: Option<Duration>) -> Result<Self, StoreError> {
-        let mut store = Self {
-            name: url.to_string(),
-            client: Client::new(&url),
-            url,
-        };
+        let name = url.to_string();
+        let client = Client::new(&url).map_err(|error| StoreError {
+            doing: "open",
+            place: Some(name.clone()),
+            kind: FaultKind::Permanent,
+            trouble: Trouble::Insecure(Box::new(error)),
+        })?;
+        let mut store = Self { name, client, url };
         store.reach("open", timeout)?;
         Ok(store)
     }

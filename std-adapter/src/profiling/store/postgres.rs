@@ -25,18 +25,18 @@
 //! that blocks there should be kept off it.
 //!
 //! # Not there
-//! - TLS: `sslmode=require` is refused, and a server that insists on it refuses us.
+//! - Certificates of clients: a server that asks for one refuses us.
 //! - Poolers (pgbouncer) that share a session between clients: a session here has prepared statements and a
 //!   temporary table, so a pooler has to pool sessions, not transactions.
 
 use std::time::Duration;
 
 use crossbridge_core::FaultKind;
-use tokio_postgres::{Config, Statement};
+use tokio_postgres::Statement;
 
-use self::connection::{Deadline, Failure, Session};
+use self::connection::{Deadline, Failure, Server, Session};
 use self::copy::{COLUMNS, Rows};
-use self::failure::{Phase, explain};
+use self::failure::{Phase, wrap};
 use super::url::PostgresUrl;
 use super::{EventStore, StoreError, Trouble, Written};
 use crate::profiling::event::Event;
@@ -68,7 +68,7 @@ pub use reader::PostgresReader;
 /// ```
 #[derive(Debug)]
 pub struct PostgresStore {
-    config: Config,
+    server: Server,
     name: String,
     schema: String,
     /// `schema.events`, quoted.
@@ -95,9 +95,11 @@ impl PostgresStore {
     /// [`StoreError`]: the server cannot be reached ([`FaultKind::NotSent`]), refuses (by its
     /// SQLSTATE, see [`classify::sql`](crate::classify::sql)) or has a schema of a newer release.
     pub fn open(url: PostgresUrl, timeout: Option<Duration>) -> Result<Self, StoreError> {
+        let name = url.to_string();
+        let server = Server::of(&url).map_err(|failure| wrap("open", &name, failure, Phase::Connecting))?;
         let mut store = Self {
-            config: url.config(),
-            name: url.to_string(),
+            server,
+            name,
             schema: url.schema().to_owned(),
             table: format!("{}.events", schema::quoted(url.schema())),
             session: None,
@@ -114,7 +116,7 @@ impl PostgresStore {
         if let Some(session) = self.session.take() {
             return Ok(session);
         }
-        let connected = Session::connect(&self.config, deadline);
+        let connected = Session::connect(&self.server, deadline);
         let mut session = connected.map_err(|failure| self.error(doing, failure, Phase::Connecting))?;
         // Nothing of the batch has left yet, so a failure here leaves no question open either.
         let failed = |failure| self.error(doing, failure, Phase::Connecting);
@@ -169,13 +171,7 @@ impl PostgresStore {
     }
 
     fn error(&self, doing: &'static str, failure: Failure, phase: Phase) -> StoreError {
-        let (kind, trouble) = explain(failure, phase);
-        StoreError {
-            doing,
-            place: Some(self.name.clone()),
-            kind,
-            trouble,
-        }
+        wrap(doing, &self.name, failure, phase)
     }
 
     /// Straight into the table: `None` when an id is there already.

@@ -6,6 +6,7 @@
 //! | `postgres://[USER[:PASSWORD]@]HOST[:PORT][,HOST…]/DATABASE[?…]` | a schema in a PostgreSQL database, see [`PostgresUrl`] |
 //! | `influxdb://[USER:PASSWORD@]HOST[:PORT]/DATABASE` | a database of InfluxDB 1, see [`InfluxUrl`] |
 //! | `influxdb://HOST[:PORT]/?org=ORG&bucket=BUCKET[&token=TOKEN]` | a bucket of InfluxDB 2 |
+//! | `influxdb+https://…` | either of them, over TLS |
 //! | `jsonl:DIR` | files of JSON lines in a directory |
 //!
 //! Passwords and tokens are never shown: `Display`, `Debug`, [`UrlError`] and what stores say about
@@ -22,7 +23,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ mod influx;
 mod postgres;
 
 pub use influx::{Identity, InfluxApi, InfluxUrl};
-pub use postgres::PostgresUrl;
+pub use postgres::{PostgresUrl, SslMode};
 
 /// Where events go. See the [module](self) for the forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,7 +164,8 @@ impl FromStr for StoreUrl {
             }
             Some(("jsonl", folder)) => Ok(Self::Jsonl(folder.into())),
             Some(("postgres" | "postgresql", rest)) => PostgresUrl::parse(rest).map(Self::Postgres),
-            Some(("influxdb", rest)) => InfluxUrl::parse(rest).map(Self::Influx),
+            Some(("influxdb", rest)) => InfluxUrl::parse(rest, false).map(Self::Influx),
+            Some(("influxdb+https", rest)) => InfluxUrl::parse(rest, true).map(Self::Influx),
             _ => return refuse(Problem::new("not a store we know", KINDS)),
         };
         parsed.or_else(refuse)
@@ -368,11 +370,18 @@ fn encoded(text: &str) -> impl fmt::Display + '_ {
     percent_encoding::utf8_percent_encode(text, NAME)
 }
 
+/// A path in the value of a parameter.
+fn encoded_path(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    percent_encoding::utf8_percent_encode(&text, PATH).to_string()
+}
+
 /// What has a meaning in a URL.
 const NAME: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.');
+const PATH: &percent_encoding::AsciiSet = &NAME.remove(b'/');
 
 const SQLITE: &str = "write sqlite:FILE, such as sqlite:events.db or sqlite:/var/lib/crossbridge/events.db";
 const JSONL: &str = "write jsonl:DIR, such as jsonl:profiles";

@@ -41,10 +41,6 @@ fn content_decides() {
         format!("found a zip archive (unpack it first), {expected}")
     );
     assert_eq!(
-        auto(b"<\0a\0"),
-        format!("found UTF-16 text (convert it to UTF-8 first), {expected}")
-    );
-    assert_eq!(
         auto(b"hello"),
         format!("found text that begins with `h`, {expected}")
     );

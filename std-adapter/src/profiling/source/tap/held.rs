@@ -1,9 +1,9 @@
 //! An input read into memory where it fits: parsed there without a copy, and hashed beside that.
 
-use std::io::{self, BufRead, Chain, Cursor, Read};
+use std::io::{self, BufRead};
 use std::thread;
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::{Position, Tap};
 use crate::profiling::identity::Fingerprint;
@@ -12,8 +12,8 @@ use crate::profiling::identity::Fingerprint;
 pub(crate) enum Held<R> {
     /// All of it.
     Whole(Whole),
-    /// More than fits, or what came before the reader failed: its beginning and the rest.
-    Part(Tap<Chain<Cursor<Vec<u8>>, Rest<R>>>),
+    /// More than fits, or the reader failed: what was read was put back.
+    Part(Tap<R>),
 }
 
 /// An input that is in memory.
@@ -24,6 +24,8 @@ pub(crate) struct Whole {
     hasher: Option<Sha256>,
     /// How many of the bytes the hasher has seen.
     ahead: usize,
+    /// Of what was decoded: the fingerprint of the file as it is.
+    decoded: Option<Fingerprint>,
 }
 
 impl<R: BufRead> Tap<R> {
@@ -42,6 +44,7 @@ impl<R: BufRead> Tap<R> {
                         at: self.position,
                         hasher: self.hasher,
                         ahead: self.ahead,
+                        decoded: self.inner.fingerprint(),
                     });
                 }
                 Ok(buffer) => buffer,
@@ -56,17 +59,8 @@ impl<R: BufRead> Tap<R> {
             let taken = taken.len();
             self.inner.consume(taken);
         }
-        let rest = Rest {
-            failure,
-            inner: self.inner,
-        };
-        Held::Part(Tap {
-            inner: Cursor::new(bytes).chain(rest),
-            position: self.position,
-            hasher: self.hasher,
-            ahead: self.ahead,
-            budget: self.budget,
-        })
+        self.inner.put_back(bytes, failure);
+        Held::Part(self)
     }
 }
 
@@ -96,35 +90,10 @@ impl Whole {
 
     fn fingerprint(&self) -> Option<Fingerprint> {
         let fresh = self.bytes.get(self.ahead..).unwrap_or_default();
-        let hasher = self.hasher.clone()?;
-        Some(Fingerprint::finish(hasher.chain_update(fresh)))
-    }
-}
-
-/// The rest of an input that may have failed already.
-pub(crate) struct Rest<R> {
-    failure: Option<io::Error>,
-    inner: R,
-}
-
-impl<R: BufRead> BufRead for Rest<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        match self.failure.take() {
-            Some(error) => Err(error),
-            None => self.inner.fill_buf(),
+        match &self.hasher {
+            Some(hasher) => Some(Fingerprint::finish(hasher.clone().chain_update(fresh))),
+            None => self.decoded,
         }
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.inner.consume(amount);
-    }
-}
-
-impl<R: BufRead> Read for Rest<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let amount = self.fill_buf()?.read(out)?;
-        self.consume(amount);
-        Ok(amount)
     }
 }
 
@@ -133,7 +102,10 @@ const BESIDE: usize = 128 << 10;
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
+    use crate::profiling::source::input::Input;
 
     #[test]
     fn the_fingerprint_is_of_all_that_passed_however_it_is_read() {
@@ -141,7 +113,7 @@ mod tests {
             let text: Vec<u8> = (0..=u8::MAX).cycle().take(size).collect();
             for (buffer, before) in [(7, 0), (7, 3), (1 << 16, 3)] {
                 for limit in [0, 1, 4, size, usize::MAX] {
-                    let mut tap = Tap::new(io::BufReader::with_capacity(buffer, &text[..]));
+                    let mut tap = Tap::new(Input::as_it_is(io::BufReader::with_capacity(buffer, &text[..])));
                     tap.read_exact(&mut vec![0; before]).unwrap();
                     let rest = text.get(before..).unwrap();
                     let (read, fingerprint) = match tap.hold(u64::try_from(limit).unwrap_or(u64::MAX)) {

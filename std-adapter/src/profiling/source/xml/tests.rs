@@ -2,6 +2,7 @@ use std::fmt::Write as _;
 use std::io::{self, BufReader, Read};
 
 use super::*;
+use crate::profiling::source::input::Input;
 
 /// Writes down what it is told.
 #[derive(Default)]
@@ -46,7 +47,7 @@ impl Walk for Written {
 fn told(input: impl Read, limit: u64) -> String {
     let mut written = Written::default();
     // Small buffers: tokens end anywhere in them.
-    let tap = Tap::new(BufReader::with_capacity(5, input));
+    let tap = Tap::new(Input::as_it_is(BufReader::with_capacity(5, input)));
     match walk_within(tap, &mut written, limit) {
         Ok(fingerprint) => format!("{} {fingerprint:?}", written.told),
         Err(failure) => format!("{} {}", written.told, failure.of("x")),

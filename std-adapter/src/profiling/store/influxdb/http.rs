@@ -1,11 +1,13 @@
 //! Requests to the server: each ends within the time it is given.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crossbridge_core::{Clock as _, FaultKind, Instant};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Timeout};
 
 use super::answer::{self, Answer, Rows};
@@ -13,6 +15,7 @@ use crate::classify;
 use crate::clock::SystemClock;
 use crate::profiling::store::Trouble;
 use crate::profiling::store::url::{InfluxApi, InfluxUrl};
+use crate::tls::{self, TlsError};
 
 /// Asks one server, over connections that it keeps. Debug shows no secret.
 pub(super) struct Client {
@@ -81,9 +84,9 @@ impl Limit {
 }
 
 impl Client {
-    pub(super) fn new(url: &InfluxUrl) -> Self {
+    pub(super) fn new(url: &InfluxUrl) -> Result<Self, TlsError> {
         let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
-        let server = format!("http://{}", url.authority());
+        let server = url.origin();
         let (write, query, login) = match url.api() {
             InfluxApi::V1 { database, login } => (
                 format!("{server}/write?db={}&precision=ns", encoded(database)),
@@ -107,15 +110,17 @@ impl Client {
             .max_redirects(0)
             // A write that a proxy of the environment answers would count as stored.
             .proxy(None)
-            .user_agent("crossbridge")
-            .build()
-            .new_agent();
-        Self {
-            agent,
+            .user_agent("crossbridge");
+        let agent = match url.secure() {
+            false => agent,
+            true => agent.tls_config(secure(url)?),
+        };
+        Ok(Self {
+            agent: agent.build().new_agent(),
             write,
             query,
             login,
-        }
+        })
     }
 
     /// Has the server store a body.
@@ -189,6 +194,19 @@ impl Client {
     }
 }
 
+/// The server has to prove its name to the authorities of the URL.
+fn secure(url: &InfluxUrl) -> Result<TlsConfig, TlsError> {
+    let authorities = tls::authorities(url.ca())?;
+    let authorities = authorities
+        .iter()
+        .map(|certificate| Certificate::from_der(certificate).to_owned());
+    Ok(TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .root_certs(RootCerts::Specific(Arc::new(authorities.collect())))
+        .unversioned_rustls_crypto_provider(tls::provider())
+        .build())
+}
+
 /// Why there is no answer, or none that can be read. A write that may have arrived is unknown.
 #[expect(
     clippy::wildcard_enum_match_arm,
@@ -203,6 +221,8 @@ fn failure(error: ureq::Error, limit: &Limit) -> Failure {
             };
             (kind, Trouble::TimedOut(limit.whole))
         }
+        ureq::Error::Rustls(error) if tls::refusal(&error).is_some() => refused(&error),
+        ureq::Error::Io(error) if tls::refusal(&error).is_some() => refused(&error),
         ureq::Error::Io(error) => {
             let kind = match classify::io::error_kind(error.kind(), classify::io::Phase::Exchanging) {
                 FaultKind::NotSent => FaultKind::NotSent,
@@ -223,6 +243,12 @@ fn failure(error: ureq::Error, limit: &Limit) -> Failure {
         }
     };
     Failure::new(kind, trouble)
+}
+
+/// Nothing of the request was sent: there is nobody to send it to.
+fn refused(error: &(dyn std::error::Error + 'static)) -> (FaultKind, Trouble) {
+    let why = tls::refusal(error).map_or_else(|| error.to_string(), |why| why.to_string());
+    (FaultKind::Permanent, Trouble::Insecure(why.into()))
 }
 
 /// Less is no time to ask anybody.

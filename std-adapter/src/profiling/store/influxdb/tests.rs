@@ -12,6 +12,8 @@ use crate::profiling::store::StoreUrl;
 use crate::profiling::{EventType, Millis};
 use crate::servers::{InfluxDb, Signal, VictoriaMetrics};
 
+mod tls;
+
 fn event(id: &str) -> Event {
     Event::new(id, "run", "test", EventType::TestEnd)
 }
@@ -44,7 +46,7 @@ fn unopened(text: &str) -> InfluxStore {
     let url = url(text);
     InfluxStore {
         name: url.to_string(),
-        client: Client::new(&url),
+        client: Client::new(&url).unwrap(),
         url,
     }
 }

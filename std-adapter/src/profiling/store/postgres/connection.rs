@@ -14,8 +14,39 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::clock::SystemClock;
+use crate::profiling::store::url::PostgresUrl;
+use crate::tls::{self, TlsError};
+
+/// A server, and how to talk to it.
+pub(super) struct Server {
+    config: Config,
+    tls: Option<MakeRustlsConnect>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Reads the certificates that the URL trusts, where it wants any.
+    pub(super) fn of(url: &PostgresUrl) -> Result<Self, Failure> {
+        let tls = match url.check() {
+            None => None,
+            Some(check) => Some(tls::client(check, url.authorities()).map_err(Failure::Tls)?),
+        };
+        Ok(Self {
+            config: url.config(),
+            tls: tls.map(MakeRustlsConnect::new),
+        })
+    }
+}
 
 /// When an attempt ends, whatever it is doing.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +86,8 @@ pub(super) enum Failure {
     TimedOut(Duration),
     /// The client library says so: an answer of the server, or none.
     Client(Error),
+    /// The connection cannot be made secure.
+    Tls(TlsError),
     /// No runtime: out of file descriptors, usually.
     Runtime(std::io::Error),
 }
@@ -64,7 +97,7 @@ impl Failure {
     pub(super) fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Client(error) => error.code().map(tokio_postgres::error::SqlState::code),
-            Self::TimedOut(_) | Self::Runtime(_) => None,
+            Self::TimedOut(_) | Self::Tls(_) | Self::Runtime(_) => None,
         }
     }
 }
@@ -87,15 +120,24 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     /// Connects and authenticates.
-    pub(super) fn connect(config: &Config, deadline: &Deadline) -> Result<Self, Failure> {
+    pub(super) fn connect(server: &Server, deadline: &Deadline) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .build()
             .map_err(Failure::Runtime)?;
         let runtime = Waiting(Some(runtime));
-        let (client, connection) = runtime.wait(deadline, config.connect(NoTls))?;
-        let driver = runtime.get().spawn(connection);
+        let (client, driver) = match &server.tls {
+            None => {
+                let (client, connection) = runtime.wait(deadline, server.config.connect(NoTls))?;
+                (client, runtime.get().spawn(connection))
+            }
+            Some(tls) => {
+                let connect = server.config.connect(tls.clone());
+                let (client, connection) = runtime.wait(deadline, connect)?;
+                (client, runtime.get().spawn(connection))
+            }
+        };
         Ok(Self {
             client,
             driver: Some(driver),
@@ -180,7 +222,7 @@ impl Session {
                 let ended = self.driver.take().and_then(|driver| self.runtime.end_of(driver));
                 Failure::Client(ended.unwrap_or(error))
             }
-            Failure::Client(_) | Failure::TimedOut(_) | Failure::Runtime(_) => failure,
+            Failure::Client(_) | Failure::TimedOut(_) | Failure::Tls(_) | Failure::Runtime(_) => failure,
         }
     }
 }

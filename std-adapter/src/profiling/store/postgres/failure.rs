@@ -7,7 +7,8 @@ use crossbridge_core::FaultKind;
 
 use super::connection::Failure;
 use crate::classify;
-use crate::profiling::store::Trouble;
+use crate::profiling::store::{StoreError, Trouble};
+use crate::tls;
 
 /// How far an attempt had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +21,20 @@ pub(super) enum Phase {
     Committing,
 }
 
+/// The same as an error of the store of that name.
+pub(super) fn wrap(doing: &'static str, name: &str, failure: Failure, phase: Phase) -> StoreError {
+    let (kind, trouble) = explain(failure, phase);
+    StoreError {
+        doing,
+        place: Some(name.to_owned()),
+        kind,
+        trouble,
+    }
+}
+
 /// The kind and the words for a failure. One without an answer is [`FaultKind::Unknown`] only when
 /// the answer to COMMIT is what is missing: before it, a transaction that breaks off is rolled back.
-pub(super) fn explain(failure: Failure, phase: Phase) -> (FaultKind, Trouble) {
+fn explain(failure: Failure, phase: Phase) -> (FaultKind, Trouble) {
     let silent = match phase {
         Phase::Connecting => FaultKind::NotSent,
         Phase::Working => FaultKind::Transient,
@@ -31,6 +43,7 @@ pub(super) fn explain(failure: Failure, phase: Phase) -> (FaultKind, Trouble) {
     let error = match failure {
         Failure::TimedOut(after) => return (silent, Trouble::TimedOut(after)),
         Failure::Runtime(error) => return (FaultKind::NotSent, Trouble::Backend(Box::new(error))),
+        Failure::Tls(error) => return (FaultKind::Permanent, Trouble::Insecure(Box::new(error))),
         Failure::Client(error) => error,
     };
     if let Some(answer) = error.as_db_error() {
@@ -62,6 +75,11 @@ pub(super) fn explain(failure: Failure, phase: Phase) -> (FaultKind, Trouble) {
     let text = error.to_string();
     // The library's own words say little; what is behind them says what happened.
     let source = error.into_source();
+    if phase == Phase::Connecting
+        && let Some(refusal) = source.as_deref().and_then(|source| tls::refusal(source))
+    {
+        return (FaultKind::Permanent, Trouble::Insecure(Box::new(refusal)));
+    }
     let io = source
         .as_deref()
         .and_then(|source| source.downcast_ref::<io::Error>());

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::connection::{Deadline, Failure, Session};
-use super::failure::{Phase, explain};
+use super::connection::{Deadline, Server, Session};
+use super::failure::{Phase, wrap};
 use super::schema::{millis, quoted};
 use crate::profiling::event::Status;
 use crate::profiling::store::reader::{Call, EventReader, Filter, Groups, MESSAGE, TestEnd};
@@ -35,7 +35,7 @@ impl PostgresReader {
         let name = url.to_string();
         let deadline = Deadline::after(timeout);
         let failed = |failure| wrap("open", &name, failure, Phase::Connecting);
-        let mut session = Session::connect(&url.config(), &deadline).map_err(failed)?;
+        let mut session = Session::connect(&Server::of(url).map_err(failed)?, &deadline).map_err(failed)?;
         let settings = format!("{SETTINGS}; SET statement_timeout = {}", millis(&deadline));
         session.execute(&settings, &deadline).map_err(failed)?;
         let tables = "SELECT relname::text FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace spaces \
@@ -171,16 +171,6 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
 
 fn borrowed(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(AsRef::as_ref).collect()
-}
-
-fn wrap(doing: &'static str, name: &str, failure: Failure, phase: Phase) -> StoreError {
-    let (kind, trouble) = explain(failure, phase);
-    StoreError {
-        doing,
-        place: Some(name.to_owned()),
-        kind,
-        trouble,
-    }
 }
 
 fn unreadable(doing: &'static str, name: &str, what: String) -> StoreError {

@@ -11,6 +11,7 @@ use crate::profiling::{EventType, Millis};
 use crate::servers::postgres::Options;
 use crate::servers::{Postgres, Signal};
 
+mod tls;
 mod unfit;
 
 fn event(id: &str) -> Event {

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
-use super::{Parts, Problem, Secret, encoded, write_hosts};
+use super::{Parts, Problem, Secret, encoded, encoded_path, write_hosts};
 use crate::logging::redact;
 
 /// What makes an event a point of its own: see the table of the store, `InfluxStore`.
@@ -18,15 +19,19 @@ pub enum Identity {
 
 /// An InfluxDB server and what to write to there: `influxdb://[USER:PASSWORD@]HOST[:PORT]/DATABASE` for
 /// the write API of version 1, `influxdb://HOST[:PORT]/?org=ORG&bucket=BUCKET[&token=TOKEN]` for that of
-/// version 2. The port is 8086 if none is given.
+/// version 2. The port is 8086 if none is given. With `influxdb+https:` in place of `influxdb:` it is
+/// spoken to over TLS, and has to prove its name.
 ///
 /// | parameter | values | default |
 /// |---|---|---|
 /// | `identity` | [`time`, `tag`](Identity): how two events are kept apart | `time` |
 /// | `gzip` | `true`, `false`: compress what is sent | `true`, but `false` to a server on this machine, where it costs more than it saves |
 /// | `read_back` | `true`, `false`: ask for every event after it was acknowledged, for servers that say yes before they have stored anything; version 1 only | `false` |
+/// | `ca` | with `influxdb+https:`, a file in PEM with the authorities to trust | those of the operating system |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InfluxUrl {
+    secure: bool,
+    ca: Option<PathBuf>,
     host: (String, u16),
     api: InfluxApi,
     identity: Identity,
@@ -57,8 +62,8 @@ pub enum InfluxApi {
 }
 
 impl InfluxUrl {
-    /// What follows `influxdb:`.
-    pub(super) fn parse(rest: &str) -> Result<Self, Problem> {
+    /// What follows `influxdb:`, or `influxdb+https:` where that is `secure`.
+    pub(super) fn parse(rest: &str, secure: bool) -> Result<Self, Problem> {
         let parts = Parts::parse(rest, 8086, HINT)?;
         let wrong = |what: &str| Problem::new(what, HINT);
         let mut hosts = parts.hosts.into_iter();
@@ -68,7 +73,7 @@ impl InfluxUrl {
         if host.0.starts_with('/') {
             return Err(wrong("a directory, expected a host"));
         }
-        let (mut org, mut bucket, mut token) = (None, None, None);
+        let (mut org, mut bucket, mut token, mut ca) = (None, None, None, None);
         let (mut identity, mut read_back, mut gzip) = (Identity::default(), false, None);
         for (name, value) in parts.parameters {
             match (&*name, &*value) {
@@ -91,9 +96,11 @@ impl InfluxUrl {
                 "org" => &mut org,
                 "bucket" => &mut bucket,
                 "token" => &mut token,
+                "ca" if secure => &mut ca,
+                "ca" => return Err(wrong("`ca` without TLS, expected influxdb+https:")),
                 _ => {
                     return Err(wrong(&format!(
-                        "unknown parameter `{name}`, expected org, bucket, token, identity, read_back or gzip"
+                        "unknown parameter `{name}`, expected org, bucket, token, identity, read_back, gzip or ca"
                     )));
                 }
             };
@@ -122,6 +129,8 @@ impl InfluxUrl {
             _ => return Err(wrong("neither a database nor an org and a bucket")),
         };
         Ok(Self {
+            secure,
+            ca: ca.map(PathBuf::from),
             host,
             api,
             identity,
@@ -163,10 +172,23 @@ impl InfluxUrl {
         self.gzip.unwrap_or(!on_this_machine)
     }
 
-    /// `host:port`, as an HTTP request takes it.
+    /// `http://host:port` or `https://host:port`.
     #[cfg(feature = "influxdb")]
-    pub(in crate::profiling::store) fn authority(&self) -> String {
-        write_hosts(std::slice::from_ref(&self.host))
+    pub(in crate::profiling::store) fn origin(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", write_hosts(std::slice::from_ref(&self.host)))
+    }
+
+    /// Whether it is spoken to over TLS.
+    #[must_use]
+    pub const fn secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The file of the authorities to trust; `None` is those of the system.
+    #[must_use]
+    pub fn ca(&self) -> Option<&Path> {
+        self.ca.as_deref()
     }
 
     /// Where the events end up.
@@ -188,28 +210,28 @@ impl InfluxUrl {
 impl fmt::Display for InfluxUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let destination = self.destination();
+        let rest = destination.strip_prefix("influxdb:").unwrap_or(&destination);
+        let scheme = if self.secure { "influxdb+https" } else { "influxdb" };
         match &self.api {
             InfluxApi::V1 {
                 login: Some((user, _)),
                 ..
             } => {
-                let rest = destination.strip_prefix("influxdb://").unwrap_or(&destination);
-                write!(f, "influxdb://{}:{}@{rest}", encoded(user), redact::MASK)?;
+                let rest = rest.strip_prefix("//").unwrap_or(rest);
+                write!(f, "{scheme}://{}:{}@{rest}", encoded(user), redact::MASK)?;
             }
-            InfluxApi::V2 { token: Some(_), .. } => write!(f, "{destination}&token={}", redact::MASK)?,
-            InfluxApi::V1 { .. } | InfluxApi::V2 { .. } => f.write_str(&destination)?,
+            InfluxApi::V2 { token: Some(_), .. } => write!(f, "{scheme}:{rest}&token={}", redact::MASK)?,
+            InfluxApi::V1 { .. } | InfluxApi::V2 { .. } => write!(f, "{scheme}:{rest}")?,
         }
         let mut sign = match &self.api {
             InfluxApi::V1 { .. } => '?',
             InfluxApi::V2 { .. } => '&',
         };
-        let shown = [
-            ("identity=tag", self.identity == Identity::Tag),
-            ("read_back=true", self.read_back),
-            ("gzip=true", self.gzip == Some(true)),
-            ("gzip=false", self.gzip == Some(false)),
-        ];
-        for (parameter, _) in shown.into_iter().filter(|(_, on)| *on) {
+        let identity = (self.identity == Identity::Tag).then(|| "identity=tag".to_owned());
+        let read_back = self.read_back.then(|| "read_back=true".to_owned());
+        let gzip = self.gzip.map(|gzip| format!("gzip={gzip}"));
+        let ca = self.ca().map(|file| format!("ca={}", encoded_path(file)));
+        for parameter in [identity, read_back, gzip, ca].into_iter().flatten() {
             write!(f, "{sign}{parameter}")?;
             sign = '&';
         }
