@@ -36,7 +36,15 @@ pub(super) enum Part<'p> {
     /// The store has them.
     Stored(Written),
     /// The store works and will never take this one, at this place among the events.
-    Refused(usize, &'p Event, &'p StoreError),
+    Refused(
+        #[cfg_attr(
+            not(feature = "sqlite"),
+            expect(dead_code, reason = "only a spool asks which one")
+        )]
+        usize,
+        &'p Event,
+        &'p StoreError,
+    ),
 }
 
 /// The store could not be used.
