@@ -19,8 +19,8 @@
 //! that passed after such attempts has `flaky: true`.
 //!
 //! A test without any element of an outcome ended as its attribute `status` or `result` says:
-//! `failed`, `error`, `skipped`, `disabled`, `notrun` and the like; else it passed. Times may have
-//! the separators of a locale (`1,234.5`, `0,12`); `1,234` is either, and not measured.
+//! `failed`, `error`, `skipped`, `disabled`, `notrun` and the like; else it passed. A time with a
+//! comma, as older Surefire writes, is not measured and named with its place.
 //!
 //! # What the file cannot tell
 //!

@@ -12,20 +12,14 @@ impl Attributes<'_> {
     /// `time` in seconds as a span; odd values are noted and are no span.
     pub(in crate::profiling::source::junit) fn time(&mut self) -> Option<Millis> {
         let found = self.take("time")?;
-        let text = found.trim();
-        let plain = text.parse().ok();
-        let seconds = plain.or_else(|| localised(text));
+        // A comma is never guessed at: in `1,234` it may part groups or stand before a fraction.
+        let seconds = found.trim().parse().ok();
         let read = seconds.and_then(|seconds| Millis::from_seconds(seconds).ok());
-        match (read, seconds) {
-            (Some(_), Some(_)) if plain.is_some() => {}
-            (Some(_), Some(seconds)) => self.odd.push(format!(
-                "`time` is `{}`, taken as {seconds} seconds",
-                short(&found)
-            )),
-            (_, _) => self.odd.push(format!(
+        if read.is_none() {
+            self.odd.push(format!(
                 "`time` is `{}`, expected seconds from 0 to 1e9; taken as not measured",
                 short(&found)
-            )),
+            ));
         }
         read
     }
@@ -89,30 +83,6 @@ impl Attributes<'_> {
     }
 }
 
-/// A number with the separators of a locale, as Maven Surefire writes times: `1,234.5`, `1.234,5`,
-/// `1 234,5`, `0,12`. `1,234` is `None`: nothing tells which of the two it is.
-fn localised(text: &str) -> Option<f64> {
-    let mark = text.chars().rfind(|char| ".,".contains(*char))?;
-    let (whole, fraction) = match text.split_once(mark) {
-        Some((whole, fraction)) if !fraction.contains(mark) => (whole, fraction),
-        // A mark that comes twice parts groups.
-        _ => (text, ""),
-    };
-    let mut groups = whole.split(['.', ',', ' ', '\'', '\u{a0}', '\u{202f}']);
-    let first = groups.next()?;
-    let more: Vec<&str> = groups.collect();
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let head = number(first) && !first.is_empty() && number(fraction);
-    let may_be_a_group = (1..=3).contains(&first.len()) && !first.starts_with('0');
-    if !head || (more.is_empty() && may_be_a_group && fraction.len() == 3) {
-        return None;
-    }
-    if !more.is_empty() && !may_be_a_group || !more.iter().all(|group| group.len() == 3 && number(group)) {
-        return None;
-    }
-    [first, &more.concat(), ".", fraction].concat().parse().ok()
-}
-
 fn short(text: &str) -> String {
     text.chars().take(MAX_QUOTED).collect()
 }
@@ -136,45 +106,3 @@ pub(super) const KNOWN: [&str; 16] = [
     "skips",
     "skip",
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::localised;
-
-    #[test]
-    fn separators_of_a_locale() {
-        for (text, number) in [
-            ("0,12", 0.12),
-            ("0,123", 0.123),
-            ("12,5", 12.5),
-            ("1,234.5", 1_234.5),
-            ("86,400.000", 86_400.0),
-            ("1.234,567", 1_234.567),
-            ("12,345,678.9", 12_345_678.9),
-            ("1,234,567", 1_234_567.0),
-            ("1 234,5", 1_234.5),
-            ("1\u{a0}234,5", 1_234.5),
-            ("1\u{202f}234.5", 1_234.5),
-        ] {
-            assert_eq!(localised(text), Some(number), "{text}");
-        }
-        for text in [
-            "",
-            ",",
-            "1,234",
-            "999,000",
-            "-1,5",
-            "1,,2",
-            "1,2,3",
-            "1,23,456.7",
-            "0,123,456.7",
-            "1234,567.8",
-            "1,5s",
-            "1.2.3",
-            "1:02,5",
-            "1,2e3",
-        ] {
-            assert_eq!(localised(text), None, "{text}");
-        }
-    }
-}
