@@ -16,6 +16,9 @@ use crate::workload::{memory, per_second};
 
 /// So many into a store of this kind.
 pub(crate) fn run(count: u64, store: &str) -> Result<(), Box<dyn Error>> {
+    if !matches!(store, "postgres" | "sqlite") {
+        return Err(format!("store `{store}`, expected `postgres` or `sqlite`").into());
+    }
     let folder = tempfile::tempdir()?;
     let server = (store == "postgres").then(Postgres::start).transpose()?;
     let url = match &server {
