@@ -5,7 +5,7 @@ mod support;
 
 use crossbridge_std::servers::{Postgres, Signal};
 use support::running::{OUTLIVED, outlive};
-use support::{Place, fixture};
+use support::{Place, assert_no_database, fixture};
 
 fn start() -> Postgres {
     Postgres::start().unwrap_or_else(|error| panic!("{error}"))
@@ -58,15 +58,5 @@ fn a_server_that_is_killed_is_waited_for() {
 
 #[test]
 fn a_server_that_does_not_let_us_in_is_code_4_and_says_why() {
-    let server = start();
-    let place = Place::new();
-    let report = fixture("pytest/pytest-all-pass.xml");
-    let url = server.url("nodb");
-    let ran = place.ingest(&[&report, "--store", &url]);
-    assert_eq!(ran.code, Some(4), "{ran:?}");
-    let expected =
-        format!("error: the store could not be used: open {url}: the server has no such database\n");
-    assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
-    let expected = "hint: make the database (`createdb`), or name another one in --store";
-    assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+    assert_no_database(&start().url("nodb"), "make the database (`createdb`)");
 }

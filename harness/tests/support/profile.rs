@@ -211,3 +211,16 @@ crossbridge:
 "
     )
 }
+
+/// A server without the database is code 4, with what to do about it.
+pub(crate) fn assert_no_database(url: &str, remedy: &str) {
+    let place = Place::new();
+    let report = fixture("pytest/pytest-all-pass.xml");
+    let ran = place.ingest(&[&report, "--store", url]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    let expected =
+        format!("error: the store could not be used: open {url}: the server has no such database\n");
+    assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
+    let expected = format!("hint: {remedy}, or name another one in --store");
+    assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
+}

@@ -1,5 +1,6 @@
 //! A server whose disk is full: a real one where we may mount, otherwise by its word.
 
+use std::io::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -63,7 +64,12 @@ fn full_by_trigger(delivery: &Delivery, events: Range<u32>) {
 fn a_spool_whose_disk_is_full_is_shipped() {
     let mut delivery = Delivery::with(quick());
     let Some(disk) = SmallDisk::mount(delivery.place.path("disk")) else {
-        // Nothing that may be done without a mount looks like it.
+        // Nothing that may be done without a mount looks like it. Past the capture of the test's output.
+        writeln!(
+            std::io::stderr(),
+            "NOT RUN: a full disk under the spool: it takes root, or sudo, to mount one"
+        )
+        .unwrap();
         return;
     };
     delivery.server.kill(Signal::KILL).unwrap();

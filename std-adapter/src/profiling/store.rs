@@ -337,7 +337,16 @@ impl Fault for StoreError {
 }
 
 /// An error and what is behind it, in one line.
-pub(in crate::profiling) fn chain(error: &dyn std::error::Error) -> String {
+///
+/// ```
+/// use crossbridge_std::profiling::store::{StoreUrl, chain};
+///
+/// let error = "sqlite:/nowhere/events.db".parse::<StoreUrl>()?.open(None).err().expect("no directory");
+/// assert!(chain(&error).starts_with("open /nowhere/events.db: "));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -10,11 +10,11 @@ use std::fmt::Write as _;
 
 use crossbridge_core::CallError;
 use crossbridge_std::profiling::source::{Position, Problem};
-use crossbridge_std::profiling::store::Trouble;
+use crossbridge_std::profiling::store::{Trouble, chain};
 use crossbridge_std::profiling::{Counts, SourceError, SpoolError, StoreError, StoreUrl};
 use serde_json::{Value, json};
 
-use super::outcome::{End, FileOutcome, Outcome, Unusable, chain};
+use super::outcome::{End, FileOutcome, Outcome, Unusable};
 use super::shipping::Shipping;
 use super::target::Target;
 use super::text::{count, thousands};

@@ -1,9 +1,10 @@
 //! What became of the files, for a program: one object, `"schema": 1`.
 
+use crossbridge_std::profiling::store::chain;
 use crossbridge_std::profiling::{Counts, Summary};
 use serde_json::{Map, Value, json};
 
-use super::outcome::{End, FileOutcome, Outcome, chain};
+use super::outcome::{End, FileOutcome, Outcome};
 
 /// The object, with a line feed.
 pub(super) fn object(outcome: &Outcome) -> String {

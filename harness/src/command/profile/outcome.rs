@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crossbridge_core::CallError;
 use crossbridge_std::profiling::ingest::KeepError;
+use crossbridge_std::profiling::store::chain;
 use crossbridge_std::profiling::{
     Counts, Event, Notice, Rejected, SourceError, StoreError, Summary, Warning,
 };
@@ -214,16 +215,4 @@ pub(super) struct Unusable {
     pub(super) store: Option<CallError<StoreError>>,
     /// What the spool said.
     pub(super) spool: Option<KeepError>,
-}
-
-/// An error and what is behind it, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

@@ -21,12 +21,11 @@ use std::time::Duration;
 use crossbridge_std::clock::wall_clock;
 use crossbridge_std::profiling::query::Scope;
 use crossbridge_std::profiling::store::reader::{self, Filter, OpenError, Pattern};
-use crossbridge_std::profiling::store::{StoreError, Trouble};
+use crossbridge_std::profiling::store::{StoreError, Trouble, chain};
 use jiff::Timestamp;
 
 pub(crate) use self::since::Since;
 
-use super::outcome::chain;
 use super::target::Target;
 use crate::cli::{Format, QueryArgs};
 use crate::command::{environment, print};

@@ -11,13 +11,13 @@ use std::time::Duration;
 use crossbridge_core::health::{Health, MonitorConfig};
 use crossbridge_harness::endpoint::{Endpoint, Reporter, Server, Settings, SourceLimits, Token};
 use crossbridge_std::profiling::collector::StartError;
+use crossbridge_std::profiling::store::chain;
 use crossbridge_std::profiling::watch::StoreWatch;
 use crossbridge_std::profiling::{Collector, CollectorSettings, Durability, SpoolPlace};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::outcome::chain;
 use super::status::{Seen, object};
 use super::target::Target;
 use super::{Place, failure};

@@ -8,14 +8,13 @@ use std::time::Duration;
 use crossbridge_core::Clock;
 use crossbridge_core::health::MonitorConfig;
 use crossbridge_std::clock::SystemClock;
-use crossbridge_std::profiling::store::Trouble;
+use crossbridge_std::profiling::store::{Trouble, chain};
 use crossbridge_std::profiling::watch::{NoAnswer, Prober};
 use crossbridge_std::profiling::{SpoolCounts, SpoolPlace};
 use serde_json::{Value, json};
 
 use super::Place;
 use super::failure;
-use super::outcome::chain;
 use super::target::Target;
 use super::text::{count, thousands};
 use crate::cli::StoreArgs;

@@ -49,6 +49,17 @@ pub enum Groups {
     Runs,
 }
 
+impl Groups {
+    /// The column of that name, in every store.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(super) const fn column(self) -> &'static str {
+        match self {
+            Self::Tests => "test_id",
+            Self::Runs => "run_id",
+        }
+    }
+}
+
 /// Which events are meant; what is `None` excludes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {

@@ -93,10 +93,7 @@ impl EventReader for PostgresReader {
         each: &mut dyn FnMut(TestEnd),
     ) -> Result<(), StoreError> {
         let (conditions, values) = conditions(filter);
-        let group = match groups {
-            Groups::Tests => "test_id",
-            Groups::Runs => "run_id",
-        };
+        let group = groups.column();
         let query = format!(
             "SELECT test_id, run_id, framework, status, duration_ms, attempts > 1 OR flaky, \
              left(message, {MESSAGE}), (extract(epoch FROM created_at) * 1000000)::bigint \

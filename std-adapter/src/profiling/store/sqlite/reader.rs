@@ -74,10 +74,7 @@ impl EventReader for SqliteReader {
         each: &mut dyn FnMut(TestEnd),
     ) -> Result<(), StoreError> {
         let (conditions, values) = conditions(filter);
-        let group = match groups {
-            Groups::Tests => "test_id",
-            Groups::Runs => "run_id",
-        };
+        let group = groups.column();
         let query = format!(
             "SELECT test_id, run_id, framework, CAST(status AS TEXT), duration_ms, \
              CAST(attempts AS INTEGER) > 1 OR CAST(flaky AS TEXT) IN ('1', 'true'), \
