@@ -102,6 +102,7 @@
 
 mod annex;
 mod circuit;
+mod closed;
 mod config;
 mod half_open;
 mod hanging;

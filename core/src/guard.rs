@@ -81,10 +81,11 @@ mod policies;
 #[cfg(target_has_atomic = "64")]
 mod shared;
 mod snapshot;
+mod step;
 #[cfg(test)]
 mod tests;
 
-pub use call::{Call, CallState, Permit, Step};
+pub use call::{Call, CallState};
 pub use config::{GuardConfig, OnLimit};
 pub use gates::Gates;
 pub use owned::Guard;
@@ -92,6 +93,7 @@ pub use policies::Policies;
 #[cfg(target_has_atomic = "64")]
 pub use shared::SharedGuard;
 pub use snapshot::GuardSnapshot;
+pub use step::{Permit, Step};
 
 use crate::breaker::Settled;
 use crate::fault::{Fault, FaultKind};

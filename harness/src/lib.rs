@@ -12,8 +12,9 @@
 //!                                └─ the only clock     └─ trace.jsonl, trace_sha256
 //! ```
 //!
-//! Around the replay: [record] makes scenarios of production logs, [tune] searches the parameters that
-//! would have done better.
+//! Around the replay: [explore] looks for faults that break a promise, [compare] holds the policies of
+//! several files side by side, [record] makes scenarios of production logs, and [tune] searches the
+//! parameters that would have done better.
 //!
 //! Beside the replay stands the [proxy]: the same faults on real connections, by the real clock; and
 //! [live]: the same scenario on real servers behind it, beside what was predicted. The [endpoint] takes

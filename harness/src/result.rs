@@ -1,6 +1,7 @@
 //! What a replay found, in the form that is printed: schema 1 of the JSON output.
 
 mod control;
+mod counts;
 mod grid;
 mod names;
 mod recovery;
@@ -16,12 +17,16 @@ use crate::expect::{Expectation, Finding};
 use crate::invariants::Findings;
 use crate::recorder::Ledger;
 use crate::scenario::Scenario;
-use crate::tally::{BUCKET_SECONDS, Counts, Series};
 use crate::world::{self, RunError};
 
+use counts::ratio;
 use recovery::Recovery;
 
 pub use control::{ControlResult, without_faults};
+pub use counts::{
+    AttemptCounts, BreakerCounts, CallCounts, ClientResult, DependencyCounts, LatencyMs, RefusedCounts,
+    SeriesResult,
+};
 pub use grid::{AxisResult, Cell, GridResult, flags};
 pub use seeds::{FailingSeed, Outcome, Outcomes, PromiseOverSeeds, Sample, SeedsResult, Spread};
 pub use vocabulary::vocabulary;
@@ -100,124 +105,6 @@ pub enum Verdict {
     Fail,
 }
 
-/// Calls: `offered = succeeded + failed + refused + in_flight`, exactly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct CallCounts {
-    /// Calls there were to make.
-    pub offered: u64,
-    /// Calls that succeeded.
-    pub succeeded: u64,
-    /// Calls that ended by what the dependency answered.
-    pub failed: u64,
-    /// Calls that ended by the guard's own decision.
-    pub refused: RefusedCounts,
-    /// Calls that had not ended when the run did.
-    pub in_flight: u64,
-}
-
-/// Calls that ended by the guard's own decision, before the first attempt or instead of a further
-/// one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct RefusedCounts {
-    /// No permit.
-    pub rate_limit: u64,
-    /// Circuit open.
-    pub breaker: u64,
-    /// No slot.
-    pub bulkhead: u64,
-    /// No tokens for a retry.
-    pub budget: u64,
-    /// No time for an attempt.
-    pub deadline: u64,
-}
-
-impl RefusedCounts {
-    /// For whatever reason.
-    #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.rate_limit + self.breaker + self.bulkhead + self.budget + self.deadline
-    }
-}
-
-/// Attempts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct AttemptCounts {
-    /// All.
-    pub total: u64,
-    /// First ones of a call.
-    pub first: u64,
-    /// The rest.
-    pub retries: u64,
-}
-
-/// Latency in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct LatencyMs {
-    /// The mean.
-    pub mean: f64,
-    /// The median.
-    pub p50: f64,
-    /// Nine of ten are faster.
-    pub p90: f64,
-    /// 99 of 100 are faster.
-    pub p99: f64,
-    /// The slowest.
-    pub max: f64,
-}
-
-/// What circuits did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct BreakerCounts {
-    /// How often one opened from closed.
-    pub opened: u64,
-    /// The most that were open at once.
-    pub most_open: u64,
-}
-
-/// What a dependency saw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct DependencyCounts {
-    /// Requests that arrived, refused ones included.
-    pub received: u64,
-    /// Requests worked on to the end.
-    pub served: u64,
-    /// Of these, those whose caller had given up.
-    pub wasted: u64,
-    /// The most waiting or worked on at once.
-    pub peak_in_flight: u64,
-}
-
-/// A group of clients.
-#[derive(Clone, Debug, Serialize)]
-pub struct ClientResult {
-    /// Its calls.
-    pub calls: CallCounts,
-    /// Its attempts.
-    pub attempts: AttemptCounts,
-    /// Attempts per first attempt.
-    pub amplification: Option<f64>,
-    /// The share of offered calls that succeeded.
-    pub goodput: Option<f64>,
-    /// Latency of calls that succeeded.
-    pub latency_ms: Option<LatencyMs>,
-    /// By second, for windows; not printed.
-    #[serde(skip)]
-    series: Series,
-}
-
-/// Counts by second.
-#[derive(Clone, Debug, Serialize)]
-pub struct SeriesResult {
-    /// The step in seconds.
-    pub bucket_seconds: u64,
-    /// Calls offered.
-    pub offered: Vec<u64>,
-    /// Of the calls offered in that second, those that succeeded, whenever they did.
-    pub succeeded: Vec<u64>,
-    /// Attempts sent.
-    pub attempts: Vec<u64>,
-}
-
 /// A promise and what became of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExpectationResult {
@@ -250,11 +137,11 @@ impl ReplayResult {
             virtual_seconds: scenario.duration.as_secs_f64(),
             events: outcome.events,
             verdict: Verdict::Pass,
-            calls: calls(total),
-            attempts: attempts(total),
+            calls: CallCounts::of(total),
+            attempts: AttemptCounts::of(total),
             amplification: ratio(total.attempts, total.first_attempts),
             goodput: ratio(total.succeeded, total.offered),
-            latency_ms: latency(total),
+            latency_ms: LatencyMs::of(total),
             recovery_seconds: recovery.map(|recovery| recovery.after),
             recovery_lasts_seconds: recovery.map(|recovery| recovery.lasts),
             relapses: recovery.map(|recovery| recovery.relapses),
@@ -282,14 +169,9 @@ impl ReplayResult {
                 })
                 .collect(),
             clients: clients
-                .map(|(group, counts)| (group.name.clone(), client(counts)))
+                .map(|(group, counts)| (group.name.clone(), ClientResult::of(counts)))
                 .collect(),
-            series: SeriesResult {
-                bucket_seconds: BUCKET_SECONDS,
-                offered: total.series.offered.clone(),
-                succeeded: total.series.succeeded.clone(),
-                attempts: total.series.attempts.clone(),
-            },
+            series: SeriesResult::of(&total.series),
             invariants: outcome.invariants.clone(),
             expectations: Vec::new(),
             not_judged: Vec::new(),
@@ -403,71 +285,4 @@ fn exercised(scenario: &Scenario, ledger: &Ledger) -> BTreeMap<String, BTreeMap<
         }
     }
     exercised
-}
-
-fn calls(counts: &Counts) -> CallCounts {
-    let r = counts.refused;
-    CallCounts {
-        offered: counts.offered,
-        succeeded: counts.succeeded,
-        failed: counts.failed,
-        refused: RefusedCounts {
-            rate_limit: r.rate_limit,
-            breaker: r.breaker,
-            bulkhead: r.bulkhead,
-            budget: r.budget,
-            deadline: r.deadline,
-        },
-        in_flight: counts.in_flight(),
-    }
-}
-
-const fn attempts(counts: &Counts) -> AttemptCounts {
-    let (total, first) = (counts.attempts, counts.first_attempts);
-    AttemptCounts {
-        total,
-        first,
-        retries: total - first,
-    }
-}
-
-fn client(counts: &Counts) -> ClientResult {
-    ClientResult {
-        calls: calls(counts),
-        attempts: attempts(counts),
-        amplification: ratio(counts.attempts, counts.first_attempts),
-        goodput: ratio(counts.succeeded, counts.offered),
-        latency_ms: latency(counts),
-        series: counts.series.clone(),
-    }
-}
-
-fn latency(counts: &Counts) -> Option<LatencyMs> {
-    let quantile = |q| counts.latency_quantile(q).map(millis);
-    Some(LatencyMs {
-        mean: millis(counts.mean_latency()?),
-        p50: quantile(0.5)?,
-        p90: quantile(0.9)?,
-        p99: quantile(0.99)?,
-        max: quantile(1.0)?,
-    })
-}
-
-fn ratio(part: u64, whole: u64) -> Option<f64> {
-    if whole == 0 {
-        None
-    } else {
-        Some(as_f64(part) / as_f64(whole))
-    }
-}
-
-/// Exact below 2^53: more events than a run can have.
-#[expect(clippy::cast_precision_loss)]
-const fn as_f64(count: u64) -> f64 {
-    count as f64
-}
-
-/// Milliseconds to three decimals.
-fn millis(nanos: u64) -> f64 {
-    as_f64((nanos + 500) / 1_000) / 1_000.0
 }

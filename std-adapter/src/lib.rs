@@ -6,12 +6,12 @@
 //!
 //! | module | binds | needs |
 //! |---|---|---|
-//! | [`clock`], [`sleeper`], [`entropy`] | time, sleep, randomness | nothing |
+//! | [`clock`], [`sleeper`], [`entropy`] | time, sleep, randomness | nothing; feature `fast-clock` for `FastClock` |
 //! | [`config`] | `crossbridge.yml` to guards | nothing |
 //! | [`reload`] | a `crossbridge.yml` that changes to guards that keep what they know | nothing |
 //! | [`classify`] | SQLSTATE, SQLite codes, HTTP statuses, I/O errors to kinds of faults | nothing |
 //! | [`logging`] | events to structured log records | nothing |
-//! | [`profiling`] | test reports to profiling events to a store | feature `sqlite` (default): nothing running; feature `postgres`: a server |
+//! | [`profiling`] | test reports to profiling events to a store | JSON lines: nothing; feature `sqlite` (default): nothing running; features `postgres`, `influxdb`: a server |
 //! | `servers` | real servers, started and killed by tests | feature `servers`, their programs |
 //!
 //! ```no_run

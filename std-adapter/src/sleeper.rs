@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crossbridge_core::Sleeper;
 
-/// Blocks the thread.
+/// Blocks the thread, for at least as long as it is told to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ThreadSleeper;
 

@@ -17,19 +17,18 @@
 //! share their memory. It is unpacked where a phase is left or a window changes; a closed
 //! circuit admits a call and counts a quick success without a look at it.
 
+mod change;
 #[cfg(planted_bug)]
 mod planted;
 
 use core::fmt;
-use core::time::Duration;
 
 use super::annex::{self, Annex};
+use super::closed::Closed;
 use super::half_open::{HalfOpen, Verdict};
-use super::rules::MAX_LEVEL;
-use super::window::{Counts, Window};
-use super::{BreakerMode, BreakerRules, BreakerState, Permit, Refused, Settled, slow_start};
-use crate::draw::{self, SplitMix64};
-use crate::time::{Instant, LastSeen, nanos};
+use super::window::Counts;
+use super::{BreakerMode, BreakerRules, BreakerState, Permit, Refused, Settled};
+use crate::time::{Instant, LastSeen};
 
 /// The state of one breaker; `ANNEX` is 1, or 0 for windows of calls and nothing in flight.
 #[derive(Clone, PartialEq, Eq)]
@@ -360,119 +359,6 @@ impl<const ANNEX: usize> Circuit<ANNEX> {
         }
     }
 
-    /// Lets deadlines that have passed take effect.
-    #[inline]
-    pub(crate) fn handle_timeout(&mut self, rules: &BreakerRules, now: Instant) {
-        if rules.quick == Some(self.head.phase) && self.moves_on(now) {
-            return;
-        }
-        self.pass_time(rules, now);
-    }
-
-    #[cold]
-    fn pass_time(&mut self, rules: &BreakerRules, now: Instant) {
-        if let Some(step) = self.last_seen.observe(now) {
-            self.rebase(rules, step);
-        }
-        match self.head.phase {
-            Phase::Open => {}
-            Phase::Closed | Phase::SlowStart => {
-                if self.head.phase == Phase::SlowStart && self.age(now) >= rules.slow_start {
-                    self.head.phase = Phase::Closed;
-                }
-                if let (Some(annex), Some(limit), Some(width)) =
-                    (self.annex.first_mut(), rules.hanging_calls, rules.slice)
-                    && annex.in_flight.advance(now, width) >= limit
-                {
-                    self.open(rules, now, None);
-                }
-            }
-            Phase::HalfOpen => {
-                let mut half_open = HalfOpen::load(&self.body);
-                let verdict = half_open.expire(now, rules);
-                self.body = half_open.store();
-                self.conclude(rules, now, verdict, None);
-            }
-        }
-    }
-
-    fn conclude(&mut self, rules: &BreakerRules, now: Instant, verdict: Verdict, hint: Option<Duration>) {
-        match verdict {
-            Verdict::Undecided => {}
-            Verdict::Close => self.close(rules, now),
-            Verdict::Open => self.open(rules, now, hint),
-        }
-    }
-
-    fn close(&mut self, rules: &BreakerRules, now: Instant) {
-        for annex in &mut self.annex {
-            annex.clear(now);
-        }
-        let phase = if rules.slow_start == 0 {
-            Phase::Closed
-        } else {
-            Phase::SlowStart
-        };
-        self.become_phase(phase, Closed::new(rules, now).store());
-    }
-
-    fn open(&mut self, rules: &BreakerRules, now: Instant, hint: Option<Duration>) {
-        self.forgive(rules, now);
-        let whole = rules.open_wait(self.head.level);
-        // Half of it by chance. A function of the seed and the generation, so that the same history
-        // yields the same waits.
-        let own = self.annex.first().map_or(0, |annex| annex.jitter_seed);
-        let seed = rules
-            .jitter_seed
-            .wrapping_add(own)
-            .wrapping_add(u64::from(self.head.generation));
-        let wait = draw::inclusive(whole - whole / 2, whole, &mut SplitMix64::new(seed));
-        let asked = hint.map_or(0, |asked| nanos(asked).min(rules.open_wait_max));
-        // Past the longest wait there is nothing to grow for, only to come down from.
-        if whole < rules.open_wait_max {
-            self.head.level = self.head.level.saturating_add(1).min(MAX_LEVEL);
-        }
-        let until = now.as_nanos().saturating_add(wait.max(asked));
-        self.become_phase(Phase::Open, [until, 0, 0, 0, 0, 0]);
-    }
-
-    /// Takes one doubling off for every `open_wait` the circuit has stayed closed.
-    pub(super) fn forgive(&mut self, rules: &BreakerRules, now: Instant) {
-        match self.head.phase {
-            Phase::Closed | Phase::SlowStart => {
-                let age = self.age(now);
-                let healthy = u8::try_from(age / rules.open_wait).unwrap_or(u8::MAX);
-                self.head.level = self.head.level.saturating_sub(healthy);
-                let [since, ..] = &mut self.body;
-                *since = now.as_nanos().saturating_sub(age % rules.open_wait);
-            }
-            Phase::Open | Phase::HalfOpen => {}
-        }
-    }
-
-    fn become_phase(&mut self, phase: Phase, body: Body) {
-        self.body = body;
-        self.head.phase = phase;
-        self.head.good = 0;
-        self.head.generation = self.head.generation.wrapping_add(1);
-    }
-
-    /// The clock stepped back.
-    #[cold]
-    pub(crate) fn rebase(&mut self, rules: &BreakerRules, step: Duration) {
-        let [at, started, ..] = &mut self.body;
-        *at = at.saturating_sub(nanos(step));
-        match self.head.phase {
-            Phase::Closed | Phase::SlowStart if rules.bucket.is_some() => {
-                *started = started.saturating_sub(nanos(step));
-            }
-            Phase::Closed | Phase::SlowStart | Phase::Open | Phase::HalfOpen => {}
-        }
-        for annex in &mut self.annex {
-            annex.rebase(step);
-        }
-    }
-
     /// Time goes on; `false` where the clock stepped back.
     #[inline]
     fn moves_on(&mut self, now: Instant) -> bool {
@@ -481,12 +367,6 @@ impl<const ANNEX: usize> Circuit<ANNEX> {
             self.last_seen = LastSeen::at(now);
         }
         on
-    }
-
-    /// How long a closed circuit has been so.
-    fn age(&self, now: Instant) -> u64 {
-        let [since, ..] = self.body;
-        now.as_nanos().saturating_sub(since)
     }
 
     /// When an open circuit admits a probe.
@@ -532,58 +412,5 @@ impl Head {
     #[inline]
     pub(super) const fn permit(self, now: Instant, mark: u32) -> Permit {
         Permit::new(now, self.generation, mark)
-    }
-}
-
-/// A closed circuit, unpacked for as long as it is changed.
-pub(super) struct Closed {
-    pub(super) since: Instant,
-    pub(super) in_a_row: u32,
-    /// Of a slow start.
-    pub(super) credit: u16,
-    pub(super) window: Window,
-}
-
-impl Closed {
-    const fn new(rules: &BreakerRules, now: Instant) -> Self {
-        Self {
-            since: now,
-            in_a_row: 0,
-            credit: slow_start::FIRST_CREDIT,
-            window: Window::new(rules, now),
-        }
-    }
-
-    pub(super) const fn load(rules: &BreakerRules, body: &Body) -> Self {
-        let [since, a, b, c, d, tally] = *body;
-        let (calls, next) = ((tally >> 48 & 0xFF) as u8, (tally >> 56) as u8);
-        Self {
-            since: Instant::from_nanos(since),
-            in_a_row: (tally & 0xFFFF_FFFF) as u32,
-            credit: (tally >> 32 & 0xFFFF) as u16,
-            window: Window::load(rules, ([a, b, c, d], calls, next)),
-        }
-    }
-
-    pub(super) const fn store(&self) -> Body {
-        let ([a, b, c, d], calls, next) = self.window.store();
-        let tally =
-            self.in_a_row as u64 | (self.credit as u64) << 32 | (calls as u64) << 48 | (next as u64) << 56;
-        [self.since.as_nanos(), a, b, c, d, tally]
-    }
-
-    /// One ask during a slow start; a refusal says when the next one is admitted.
-    fn ask(&mut self, rules: &BreakerRules, now: Instant) -> Result<(), Instant> {
-        let elapsed = now.as_nanos().saturating_sub(self.since.as_nanos());
-        match slow_start::ask(self.credit, elapsed, rules.slow_start) {
-            Ok(credit) => {
-                self.credit = credit;
-                Ok(())
-            }
-            Err((credit, at)) => {
-                self.credit = credit;
-                Err(self.since.saturating_add(Duration::from_nanos(at)).max(now))
-            }
-        }
     }
 }

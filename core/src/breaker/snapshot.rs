@@ -3,7 +3,8 @@
 use core::time::Duration;
 
 use super::annex::{self, Annex};
-use super::circuit::{Circuit, Closed, Head, Phase};
+use super::circuit::{Circuit, Head, Phase};
+use super::closed::Closed;
 use super::half_open::HalfOpen;
 use super::rules::MAX_LEVEL;
 use super::window::{Window, WindowSnapshot};

@@ -1,67 +1,30 @@
 //! The machine of one call.
+//!
+//! ```text
+//!   begin ──▶ Due { at } ──▶ InFlight { timeout_at } ──▶ Failed ──▶ Due, for a retry
+//!              ▲ │   │                │                    │
+//!     a permit │ │   │ refused,       │ success            │ no retry
+//!     is later └─┘   ▼ no time        ▼                    ▼
+//!                   Done          Succeeded               Done        cancelled in any: Done
+//! ```
+//!
+//! [`CallState`] stands apart from its guard; [`Call`] holds the guard for as long as it lasts.
+
+mod bound;
 
 use core::time::Duration;
 
 use rand_core::Rng;
 
 use super::gates::Gates;
-use super::{OnLimit, Outcome, Policies, Verdict};
+use super::{OnLimit, Outcome, Permit, Policies, Step, Verdict};
 use crate::breaker;
 use crate::event::{Event, Observer};
 use crate::fault::FaultKind;
 use crate::retry::{Bounds, Decision, Failure, Receipt, Retry, StopReason};
 use crate::time::{Instant, LastSeen};
 
-/// What to do next.
-#[must_use]
-#[derive(Debug)]
-pub enum Step {
-    /// Send an attempt, then report its outcome with the permit.
-    Attempt(Permit),
-    /// Poll again at this instant. Earlier is harmless.
-    Wait {
-        /// When.
-        until: Instant,
-    },
-    /// The call is over. Further polls say the same.
-    Done(Verdict),
-}
-
-/// The right to send one attempt. Report its outcome with it, or everything taken for it stays
-/// taken.
-#[must_use]
-#[derive(Debug)]
-pub struct Permit {
-    number: u32,
-    started: Instant,
-    /// When it has to be over; [`Instant::MAX`] where nothing says.
-    ends: Instant,
-    admitted: breaker::Permit,
-}
-
-impl Permit {
-    /// The number of the attempt; 1 for the first.
-    #[must_use]
-    pub const fn number(&self) -> u32 {
-        self.number
-    }
-
-    /// How long the attempt may take: the policy's attempt timeout or what is left before the
-    /// deadline, whichever is less. `None` where there is neither.
-    #[must_use]
-    pub const fn timeout(&self) -> Option<Duration> {
-        match self.ends {
-            Instant::MAX => None,
-            ends => Some(ends.saturating_duration_since(self.started)),
-        }
-    }
-
-    /// When the attempt started.
-    #[must_use]
-    pub const fn started(&self) -> Instant {
-        self.started
-    }
-}
+pub use bound::Call;
 
 /// One call under way, apart from its guard: see [`Guard::begin_detached`](super::Guard::begin_detached).
 #[derive(Debug)]
@@ -428,52 +391,6 @@ impl CallState {
         match &mut self.phase {
             Phase::Due { at } | Phase::InFlight { timeout_at: at } => back(at),
             Phase::Failed(_) | Phase::Succeeded | Phase::Done(_) => {}
-        }
-    }
-}
-
-/// One call under way, together with its guard: see [`Guard::begin`](super::Guard::begin) and
-/// [`SharedGuard::begin`](super::SharedGuard::begin).
-///
-/// Dropped before it is done, it is cancelled; an attempt still in flight is lost, and its slot in
-/// the bulkhead free again.
-#[derive(Debug)]
-pub struct Call<G: Gates> {
-    gates: G,
-    state: CallState,
-}
-
-impl<G: Gates> Call<G> {
-    #[inline]
-    pub(super) const fn new(gates: G, state: CallState) -> Self {
-        Self { gates, state }
-    }
-
-    /// What to do at `now`. One draw per retry decision.
-    #[inline]
-    pub fn poll<R: Rng + ?Sized>(&mut self, now: Instant, rng: &mut R) -> Step {
-        self.state.step(&mut self.gates, now, rng)
-    }
-
-    /// Reports what became of the attempt.
-    #[inline]
-    pub fn on_outcome(&mut self, now: Instant, permit: Permit, outcome: Outcome) {
-        self.state.settle(&mut self.gates, now, permit, outcome);
-    }
-
-    /// The call apart from its guard, for questions.
-    #[must_use]
-    pub const fn state(&self) -> &CallState {
-        &self.state
-    }
-}
-
-impl<G: Gates> Drop for Call<G> {
-    #[inline]
-    fn drop(&mut self) {
-        if !self.state.is_over() {
-            // Its permit can no longer be settled. Where it is a probe, the probe has a deadline.
-            self.state.abandon(&mut self.gates);
         }
     }
 }

@@ -5,7 +5,8 @@
 
 use serde::Serialize;
 
-use super::{AttemptCounts, CallCounts, LatencyMs, attempts, calls, latency, ratio};
+use super::counts::ratio;
+use super::{AttemptCounts, CallCounts, LatencyMs};
 use crate::scenario::Scenario;
 use crate::tally::Series;
 use crate::world::Outcome;
@@ -34,11 +35,11 @@ impl ControlResult {
     pub fn new(outcome: &Outcome) -> Self {
         let total = &outcome.ledger.total;
         Self {
-            calls: calls(total),
-            attempts: attempts(total),
+            calls: CallCounts::of(total),
+            attempts: AttemptCounts::of(total),
             amplification: ratio(total.attempts, total.first_attempts),
             goodput: ratio(total.succeeded, total.offered),
-            latency_ms: latency(total),
+            latency_ms: LatencyMs::of(total),
             series: total.series.clone(),
         }
     }

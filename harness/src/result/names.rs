@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{ReplayResult, as_f64, ratio};
+use super::ReplayResult;
+use super::counts::{as_f64, ratio};
 use crate::expect::Name;
 use crate::tally::Series;
 

@@ -18,7 +18,7 @@
 
 use crossbridge_core::Instant;
 
-use super::ratio;
+use super::counts::ratio;
 use crate::scenario::Scenario;
 use crate::tally::Counts;
 

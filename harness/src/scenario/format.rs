@@ -78,21 +78,26 @@
 //! `services:` are dependencies that have a `path` and `calls` of their own, so that layers of
 //! retries, queues and timeouts compose. They have the keys of a dependency but `contention`.
 
+mod arrivals;
 mod fault;
+mod named;
+mod node;
 mod queue;
+mod span;
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
-
-use crossbridge_std::config::{Rate, Seconds, schema};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use crossbridge_std::config::{Seconds, schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 
+pub use arrivals::{ArrivalsFile, BurstFile, ClosedFile};
 pub use fault::{CodeFile, FaultFile, FaultKindFile, RepeatFile};
+pub use named::Named;
+pub use node::{
+    AbandonedFile, ColdFile, ContentionFile, DependencyFile, DisciplineFile, LiveFile, ServiceFile, ShedFile,
+};
 pub use queue::QueueFile;
+pub use span::{LognormalFile, NormalFile, ParetoFile, SpanFile, UniformFile};
 
 /// The whole file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -128,71 +133,6 @@ pub struct ScenarioFile {
     pub expect: Vec<String>,
 }
 
-/// Something that is called.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Dependency")]
-pub struct DependencyFile {
-    /// Requests served at once, at least 1.
-    #[serde(default = "one_server")]
-    pub servers: u32,
-    /// Requests that may wait: a number, or `unbounded`.
-    #[serde(default)]
-    pub queue: QueueFile,
-    /// Which of them is next.
-    #[serde(default)]
-    pub discipline: DisciplineFile,
-    /// How long one takes.
-    pub service_time: SpanFile,
-    /// How long a message is under way, there and back; no time where it is left out.
-    pub latency: Option<SpanFile>,
-    /// What becomes of one nobody waits for.
-    #[serde(default)]
-    pub abandoned: AbandonedFile,
-    /// Which are turned away when their turn comes.
-    #[serde(default)]
-    pub shed: ShedFile,
-    /// How it is slower after a restart.
-    pub cold: Option<ColdFile>,
-    /// How requests get in each other's way.
-    #[serde(default)]
-    pub contention: ContentionFile,
-    /// What it really is.
-    pub live: Option<LiveFile>,
-}
-
-/// Something that is called and calls something to answer.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Service")]
-pub struct ServiceFile {
-    /// Requests served at once, at least 1.
-    #[serde(default = "one_server")]
-    pub servers: u32,
-    /// Requests that may wait: a number, or `unbounded`.
-    #[serde(default)]
-    pub queue: QueueFile,
-    /// Which of them is next.
-    #[serde(default)]
-    pub discipline: DisciplineFile,
-    /// How long its own part takes.
-    pub service_time: SpanFile,
-    /// How long a message is under way, there and back; no time where it is left out.
-    pub latency: Option<SpanFile>,
-    /// What becomes of one nobody waits for.
-    #[serde(default)]
-    pub abandoned: AbandonedFile,
-    /// Which are turned away when their turn comes.
-    #[serde(default)]
-    pub shed: ShedFile,
-    /// How it is slower after a restart.
-    pub cold: Option<ColdFile>,
-    /// The call path whose policies it keeps.
-    pub path: String,
-    /// Whom it calls.
-    pub calls: String,
-}
-
 /// Somebody who makes calls.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -215,259 +155,7 @@ pub struct ClientFile {
     pub subject: Option<String>,
 }
 
-/// What becomes of a request nobody waits for.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum AbandonedFile {
-    /// It is served.
-    #[default]
-    Serve,
-    /// It is skipped.
-    Drop,
-}
-
-/// Which of the waiting requests is next.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum DisciplineFile {
-    /// The oldest.
-    #[default]
-    Fifo,
-    /// The newest.
-    Lifo,
-}
-
-/// Which requests are turned away when their turn comes.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum ShedFile {
-    /// None.
-    #[default]
-    None,
-    /// Those whose attempt has timed out.
-    Expired,
-    /// Those with less time left.
-    CannotFinishWithin(Seconds),
-}
-
-/// How requests get in each other's way.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum ContentionFile {
-    /// Not at all.
-    #[default]
-    None,
-    /// Optimistic concurrency control.
-    Occ,
-}
-
-/// What a dependency really is, where a scenario is replayed on real servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum LiveFile {
-    /// A PostgreSQL.
-    Postgres,
-    /// A Redis.
-    Redis,
-    /// An HTTP server.
-    Http,
-}
-
-/// After a restart.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Cold")]
-pub struct ColdFile {
-    /// The first takes so many times as long.
-    pub factor: f64,
-    /// After so many it is as usual.
-    pub requests: u32,
-}
-
-/// How long something takes.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(rename = "Distribution")]
-pub enum SpanFile {
-    /// Always the same.
-    Constant(Seconds),
-    /// Anything in between.
-    Uniform(UniformFile),
-    /// Memoryless, with this mean.
-    Exponential(Seconds),
-    /// With this median and tail.
-    Lognormal(LognormalFile),
-    /// Around this mean.
-    Normal(NormalFile),
-    /// With a heavy tail.
-    Pareto(ParetoFile),
-    /// Drawn from this file.
-    Trace(String),
-}
-
-/// Bounds.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Uniform")]
-pub struct UniformFile {
-    /// At least.
-    pub from: Seconds,
-    /// At most.
-    pub to: Seconds,
-}
-
-/// Median and tail.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Lognormal")]
-pub struct LognormalFile {
-    /// Half of all are faster.
-    pub median: Seconds,
-    /// 99 of 100 are faster.
-    pub p99: Seconds,
-}
-
-/// Mean and spread.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Normal")]
-pub struct NormalFile {
-    /// The mean.
-    pub mean: Seconds,
-    /// The standard deviation.
-    pub sd: Seconds,
-}
-
-/// A power law.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Pareto")]
-pub struct ParetoFile {
-    /// The shortest.
-    pub min: Seconds,
-    /// The exponent of the tail.
-    pub shape: f64,
-}
-
-/// When a client calls.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(rename = "Arrivals")]
-pub enum ArrivalsFile {
-    /// At a steady pace.
-    Every(Seconds),
-    /// At random, with this mean rate.
-    Poisson(Rate),
-    /// One at a time.
-    Closed(ClosedFile),
-    /// Several at once.
-    Burst(BurstFile),
-    /// At the instants of this file.
-    Trace(String),
-}
-
-/// Several calls at once.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Burst")]
-pub struct BurstFile {
-    /// How many.
-    pub size: u32,
-    /// When first.
-    #[serde(default)]
-    pub at: Seconds,
-    /// How long until the next; there is none where nothing is said.
-    pub every: Option<Seconds>,
-}
-
-/// One call at a time.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Closed")]
-pub struct ClosedFile {
-    /// Between the end of a call and the begin of the next.
-    pub think: Seconds,
-}
-
-/// A mapping from names, in the order of the file.
-#[derive(Debug)]
-pub struct Named<T>(pub Vec<(String, T)>);
-
-impl<T> Default for Named<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
-            type Value = Named<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a mapping from names")
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-                Ok(Named::default())
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Named(entries))
-            }
-        }
-        deserializer.deserialize_map(Entries(PhantomData))
-    }
-}
-
-impl ServiceFile {
-    /// What it has in common with a dependency.
-    #[must_use]
-    pub fn serving(&self) -> DependencyFile {
-        DependencyFile {
-            servers: self.servers,
-            queue: self.queue,
-            discipline: self.discipline,
-            service_time: self.service_time.clone(),
-            latency: self.latency.clone(),
-            abandoned: self.abandoned,
-            shed: self.shed,
-            cold: self.cold,
-            contention: ContentionFile::None,
-            live: None,
-        }
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Named<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        BTreeMap::<String, T>::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        BTreeMap::<String, T>::json_schema(generator)
-    }
-}
-
 const fn one() -> u64 {
-    1
-}
-
-const fn one_server() -> u32 {
     1
 }
 

@@ -15,21 +15,22 @@
 //! `default_policy`. A throttled call starts from `throttled_base_delay`; where none is given, from
 //! a second or the base delay, whichever is longer, as far as `max_delay` allows.
 
-use std::borrow::Cow;
+mod factor;
+mod jitter;
+mod policy;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
-use crossbridge_core::{BudgetConfig, Jitter, RetryPolicy};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use crossbridge_core::{BudgetConfig, RetryPolicy};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Unexpected, Visitor};
 
+use self::policy::{Layer, PolicyFile};
 use super::budget::{self, BudgetFile};
 use super::error::Problem;
 use super::key_path::KeyPath;
-use super::refused::refused;
-use super::scalar::{Seconds, Share, Whole};
+use super::scalar::{Seconds, Whole};
 
 /// How often and how patiently to try again.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -57,39 +58,6 @@ pub(super) struct RetryFile {
     /// How long an attempt may take where its path does not say.
     #[schemars(extend("default" = Seconds(Retries::default().network_timeout)))]
     network_timeout: Option<Seconds>,
-}
-
-/// A policy. What is left out is the default of that policy, or of `default_policy`.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "RetryPolicy")]
-struct PolicyFile {
-    /// Attempts in all, the first one included.
-    #[schemars(extend("examples" = [3]))]
-    max_attempts: Option<Whole<1, 1_000>>,
-    /// The delay before the first retry, before jitter; at most `max_delay`.
-    base_delay: Option<Seconds>,
-    /// No delay is longer, jitter included; at most a day.
-    max_delay: Option<Seconds>,
-    /// What each further delay is multiplied by, 1 to 100.
-    exponential_base: Option<Factor>,
-    /// How delays are spread: `true` is `full`, `false` is `none`, a number is a share to either side.
-    #[schemars(extend("default" = "full"))]
-    jitter: Option<JitterFile>,
-    /// Retry also what a layer below already gave up on: layers of retries multiply.
-    #[schemars(extend("default" = RetryPolicy::DEFAULT.retry_exhausted))]
-    retry_exhausted: Option<bool>,
-    /// The delay before the first retry of a throttled call; at most `max_delay`. A second or
-    /// `base_delay`, whichever is longer, where it is left out.
-    throttled_base_delay: Option<Seconds>,
-    /// A server that asks for a longer wait than this ends the call; at most a day.
-    #[schemars(extend("default" = Seconds(RetryPolicy::DEFAULT.max_hint)))]
-    max_hint: Option<Seconds>,
-    /// No retry starts later than this after the first failure. No bound where it is left out.
-    give_up_after: Option<Seconds>,
-    /// A retry that leaves less time than this before the deadline is not made.
-    #[schemars(extend("default" = Seconds(RetryPolicy::DEFAULT.min_attempt)))]
-    min_attempt: Option<Seconds>,
 }
 
 /// The section, completed.
@@ -218,224 +186,4 @@ fn built_in_again(path: KeyPath, name: &str) -> Problem {
     Problem::new(path, format!("`{name}` is the name of a built-in policy"))
         .at_key()
         .hint(hint)
-}
-
-/// A policy, and whether somebody said how throttled calls start.
-#[derive(Clone, Copy)]
-struct Layer {
-    policy: RetryPolicy,
-    throttled: Option<Duration>,
-}
-
-impl Layer {
-    const fn preset(policy: RetryPolicy) -> Self {
-        Self {
-            policy,
-            throttled: None,
-        }
-    }
-
-    /// What the file says, completed by this layer. What cannot work is reported, and this layer
-    /// stands in for it.
-    fn merge(self, file: &PolicyFile, path: &KeyPath, problems: &mut Vec<Problem>) -> Self {
-        let base = self.policy;
-        let mut policy = RetryPolicy {
-            attempts: file.max_attempts.map_or(base.attempts, Whole::get),
-            base_delay: file.base_delay.map_or(base.base_delay, Seconds::get),
-            throttled_base_delay: Duration::ZERO,
-            factor_permille: file
-                .exponential_base
-                .map_or(base.factor_permille, |factor| factor.0),
-            max_delay: file.max_delay.map_or(base.max_delay, Seconds::get),
-            jitter: file.jitter.map_or(base.jitter, |jitter| jitter.0),
-            max_hint: file.max_hint.map_or(base.max_hint, Seconds::get),
-            give_up_after: file.give_up_after.map(Seconds::get).or(base.give_up_after),
-            min_attempt: file.min_attempt.map_or(base.min_attempt, Seconds::get),
-            retry_exhausted: file.retry_exhausted.unwrap_or(base.retry_exhausted),
-        };
-        let throttled = file.throttled_base_delay.map(Seconds::get).or(self.throttled);
-        policy.throttled_base_delay = throttled.unwrap_or_else(|| {
-            let start = policy.base_delay.max(THROTTLED_BASE_DELAY);
-            start.min(policy.max_delay)
-        });
-        let before = problems.len();
-        check_delays(&policy, file, path, problems);
-        if problems.len() == before
-            && let Err(error) = policy.check()
-        {
-            let (key, is_span) = match error.field {
-                "attempts" => ("max_attempts", false),
-                "factor_permille" => ("exponential_base", false),
-                span => (span, true),
-            };
-            problems.push(refused(error, path.key(key), is_span));
-        }
-        if problems.len() == before {
-            Self { policy, throttled }
-        } else {
-            self
-        }
-    }
-}
-
-/// AWS SDK retry 2.1 starts throttled retries from a second.
-const THROTTLED_BASE_DELAY: Duration = Duration::from_secs(1);
-
-/// No delay starts above the cap; the problem is put where the file says one of the two.
-fn check_delays(policy: &RetryPolicy, file: &PolicyFile, path: &KeyPath, problems: &mut Vec<Problem>) {
-    let starts = [
-        ("base_delay", policy.base_delay, file.base_delay.is_some()),
-        (
-            "throttled_base_delay",
-            policy.throttled_base_delay,
-            file.throttled_base_delay.is_some(),
-        ),
-    ];
-    let (cap, cap_given) = (Seconds(policy.max_delay), file.max_delay.is_some());
-    let origin = |given| if given { "" } else { " by default" };
-    for (key, start, given) in starts {
-        if start <= policy.max_delay {
-            continue;
-        }
-        let start = Seconds(start);
-        let (at, found, expected) = if given || !cap_given {
-            let expected = format!("at most `max_delay`, which is {cap}{}", origin(cap_given));
-            (key, start, expected)
-        } else {
-            let expected = format!("at least `{key}`, which is {start}{}", origin(given));
-            ("max_delay", cap, expected)
-        };
-        let mut problem = Problem::invalid(path.key(at), found, expected);
-        problem.message = format!("`{key}` is longer than `max_delay`");
-        problems.push(problem);
-        return;
-    }
-}
-
-/// What each delay is multiplied by, in thousandths.
-#[derive(Clone, Copy, Debug)]
-struct Factor(u32);
-
-impl<'de> Deserialize<'de> for Factor {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FactorVisitor;
-
-        impl Visitor<'_> for FactorVisitor {
-            type Value = Factor;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number, 1 to 100")
-            }
-
-            fn visit_f64<E: de::Error>(self, factor: f64) -> Result<Factor, E> {
-                if !(1.0..=100.0).contains(&factor) {
-                    return Err(E::invalid_value(Unexpected::Float(factor), &self));
-                }
-                // Between 1 000 and 100 000.
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-                let permille = (factor * 1_000.0).round() as u32;
-                Ok(Factor(permille))
-            }
-
-            fn visit_u64<E: de::Error>(self, factor: u64) -> Result<Factor, E> {
-                match u32::try_from(factor) {
-                    Ok(factor @ 1..=100) => Ok(Factor(factor * 1_000)),
-                    _ => Err(E::invalid_value(Unexpected::Unsigned(factor), &self)),
-                }
-            }
-
-            fn visit_i64<E: de::Error>(self, factor: i64) -> Result<Factor, E> {
-                Err(E::invalid_value(Unexpected::Signed(factor), &self))
-            }
-        }
-
-        deserializer.deserialize_f64(FactorVisitor)
-    }
-}
-
-impl JsonSchema for Factor {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Factor".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "number", "minimum": 1, "maximum": 100 })
-    }
-}
-
-/// `true` and `false` are the platform's own; names and shares are new.
-#[derive(Clone, Copy, Debug)]
-struct JitterFile(Jitter);
-
-impl<'de> Deserialize<'de> for JitterFile {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct JitterVisitor;
-
-        impl Visitor<'_> for JitterVisitor {
-            type Value = JitterFile;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`true`, `false`, `none`, `full`, `equal`, `decorrelated` or a share, 0 to 1")
-            }
-
-            fn visit_bool<E: de::Error>(self, on: bool) -> Result<JitterFile, E> {
-                Ok(JitterFile(if on { Jitter::Full } else { Jitter::None }))
-            }
-
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<JitterFile, E> {
-                Ok(JitterFile(match name {
-                    "none" => Jitter::None,
-                    "full" => Jitter::Full,
-                    "equal" => Jitter::Equal,
-                    "decorrelated" => Jitter::Decorrelated,
-                    _ => return Err(E::invalid_value(Unexpected::Str(name), &self)),
-                }))
-            }
-
-            fn visit_f64<E: de::Error>(self, share: f64) -> Result<JitterFile, E> {
-                match Share::from_f64(share) {
-                    Some(share) if share.per_mille().get() == 0 => Ok(JitterFile(Jitter::None)),
-                    Some(share) => Ok(JitterFile(Jitter::Proportional(share.per_mille()))),
-                    None => Err(E::invalid_value(Unexpected::Float(share), &self)),
-                }
-            }
-
-            fn visit_u64<E: de::Error>(self, share: u64) -> Result<JitterFile, E> {
-                match share {
-                    0 => self.visit_f64(0.0),
-                    1 => self.visit_f64(1.0),
-                    _ => Err(E::invalid_value(Unexpected::Unsigned(share), &self)),
-                }
-            }
-
-            fn visit_i64<E: de::Error>(self, share: i64) -> Result<JitterFile, E> {
-                Err(E::invalid_value(Unexpected::Signed(share), &self))
-            }
-        }
-
-        deserializer.deserialize_any(JitterVisitor)
-    }
-}
-
-impl JsonSchema for JitterFile {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Jitter".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "anyOf": [
-                { "enum": ["none", "full", "equal", "decorrelated", true, false] },
-                { "type": "number", "minimum": 0, "maximum": 1 },
-            ],
-        })
-    }
 }

@@ -103,12 +103,22 @@ impl StoreUrl {
         }
     }
 
-    /// Opens the store: one attempt, within `timeout`.
+    /// Opens the store: one attempt, within `timeout`. `None` is 5 s for files, 30 s for servers.
     ///
     /// # Errors
     ///
     /// [`StoreError`] of the store; [`Trouble::NotBuilt`](super::Trouble::NotBuilt) where its feature
     /// is off.
+    ///
+    /// ```
+    /// use crossbridge_std::profiling::StoreUrl;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let url: StoreUrl = format!("jsonl:{}", folder.path().display()).parse()?;
+    /// let mut store = url.open(None)?;
+    /// assert!(store.check(None).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(&self, timeout: Option<Duration>) -> Result<Box<dyn EventStore + Send>, StoreError> {
         match self {
             #[cfg(feature = "sqlite")]
