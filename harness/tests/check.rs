@@ -25,6 +25,28 @@ fn the_effective_policies_as_a_page() {
     }
 }
 
+/// The README's own `crossbridge.yml`, which says all that its path needs.
+#[test]
+fn the_example_of_the_readme_is_accepted() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("the README");
+    let (_, rest) = readme.split_once("```yaml\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("crossbridge.yml"), example).expect("written");
+    let run = crossbridge_in(folder.path(), ["check"]);
+    assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
+    assert_eq!(run.stderr, "");
+    for absent in ["warnings", "without effect"] {
+        assert!(!run.stdout.contains(absent), "{}", run.stdout);
+    }
+    for line in [
+        "breaker     storage: when 50% of the calls of the last 10s fail",
+        "within the deadline of 10s",
+    ] {
+        assert!(run.stdout.contains(line), "{line}: {}", run.stdout);
+    }
+}
+
 #[test]
 fn the_effective_policies_as_an_object() {
     let run = check(&["fixtures/config/platform.yml", "--format", "json"]);

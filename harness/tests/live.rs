@@ -200,6 +200,18 @@ fn what_a_real_server_does_not_do_is_refused() {
     insta::assert_snapshot!(told);
 }
 
+/// A report that a live run does not write is refused, rather than left out in silence.
+#[test]
+fn reports_of_the_simulation_are_refused() {
+    let scenario = "fixtures/scenarios/live/redis-reset.yml";
+    for flag in ["--trace", "--html", "--svg", "--png", "--junit"] {
+        let args = ["replay", scenario, "--live", flag, "report"];
+        let run = crossbridge_in(&support::root(), args);
+        assert_eq!(run.status.code(), Some(2), "{flag}: {}", run.stderr);
+        assert!(run.stderr.contains(flag), "{flag}: {}", run.stderr);
+    }
+}
+
 #[test]
 fn a_server_that_is_not_installed_is_named() {
     let output = command(&support::root())

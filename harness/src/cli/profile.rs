@@ -1,6 +1,37 @@
-//! The command line of `profile status`, `drain` and `dead-letters`.
+//! The command line of `profile`, and of its `status`, `drain` and `dead-letters`.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::ingest::{self, IngestArgs};
+use super::query::{self, QueryArgs};
+
+/// `profile`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileCommand {
+    /// Read test reports and event files, and store their events, each once
+    ///
+    /// Every write goes through the call path `profiling_storage` of the configuration. The same
+    /// file again adds nothing.
+    #[command(after_help = ingest::EXAMPLE)]
+    Ingest(IngestArgs),
+    /// Tell what is stored, what waits in the spool, and whether the store works
+    #[command(after_help = STATUS_EXAMPLE)]
+    Status(StoreArgs),
+    /// Ship what waits in the spool to the store, oldest first
+    ///
+    /// Through the call path `profiling_storage`. Events that the store refuses become dead letters.
+    #[command(after_help = DRAIN_EXAMPLE)]
+    Drain(StoreArgs),
+    /// List, retry or purge the events that the store refuses
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+    /// Ask a store what is slow, what is flaky and what failed
+    ///
+    /// Reads a SQLite or PostgreSQL store and changes nothing in it. Percentiles are exact: the nearest
+    /// rank, a duration that was measured.
+    #[command(after_help = query::EXAMPLE)]
+    Query(QueryArgs),
+}
 
 /// `profile status` and `profile drain`.
 #[derive(Debug, Args)]
@@ -25,20 +56,21 @@ pub(crate) enum DeadLettersCommand {
 
 /// `profile dead-letters retry` and `purge`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["ids", "all"])))]
 pub(crate) struct SelectArgs {
     /// The events
-    #[arg(value_name = "EVENT_ID", required_unless_present = "all")]
+    #[arg(value_name = "EVENT_ID")]
     pub(crate) ids: Vec<String>,
 
     /// All of them
-    #[arg(long, conflicts_with = "ids")]
+    #[arg(long)]
     pub(crate) all: bool,
 
     #[command(flatten)]
     pub(crate) store: StoreArgs,
 }
 
-pub(super) const STATUS_EXAMPLE: &str = "\
+const STATUS_EXAMPLE: &str = "\
 Example:
   crossbridge profile status --store sqlite:events.db --format json
 
@@ -49,7 +81,7 @@ others are spools beside it that hold events: those of a store with another --st
 health is healthy, degraded (it answers slowly), absent (a file that nothing was written to yet) or
 unusable; what `serve` knows of a store that it watches may also be unknown.";
 
-pub(super) const DRAIN_EXAMPLE: &str = "\
+const DRAIN_EXAMPLE: &str = "\
 Example:
   crossbridge profile drain --store sqlite:events.db
 

@@ -83,7 +83,7 @@ fn formats() -> impl TypedValueParser<Value = Format> {
     })
 }
 
-pub(super) const QUERY_EXAMPLE: &str = "\
+pub(super) const EXAMPLE: &str = "\
 Example:
   crossbridge profile query --store sqlite:events.db
   crossbridge profile query slow-endpoints --store postgres://ci@db/metrics --since 7d --limit 5

@@ -23,7 +23,7 @@ pub(crate) struct ServeArgs {
     pub(crate) connections: u32,
 }
 
-pub(super) const SERVE_EXAMPLE: &str = r#"Example:
+pub(super) const EXAMPLE: &str = r#"Example:
   crossbridge serve --store sqlite:events.db
   curl -i -d '{"run_id":"r1","test_id":"a::b","event_type":"test_end","duration_ms":12.5}' \
       127.0.0.1:8765/events
