@@ -1,56 +1,110 @@
 //! Reports into events, beside a bare pass over the same bytes: typed `serde_json` into structs of
 //! the members that are read, `quick-xml` from event to event with the attributes unescaped.
 //!
-//! The first event is given out once the whole report is read and hashed, so up to there it is what
-//! the bare pass does, and the hash; the others are made and given out after that. The bare pass
-//! does not hash, and replaces and copies no text of XML: of a report that is little but captured
-//! output (`junit_output`) it is done before the hash is.
+//! The first event is given out once the whole report is read, checked and fingerprinted and its tests
+//! are known: up to there it is what the bare pass does, and more. The events are made and given out
+//! after that, which of a dense report (`junit_cases`: 90 bytes a test) is most of the work.
+//!
+//! Last come the ratios: of the fastest of many passes that take turns, so that what else the machine
+//! does meanwhile falls on all of them.
 
 use std::hint::black_box;
+use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
+use crossbridge_core::Clock as _;
+use crossbridge_std::clock::SystemClock;
 use crossbridge_std::profiling::identity::Fingerprint;
 use crossbridge_std::profiling::{Options, source};
 use quick_xml::escape::unescape;
 use quick_xml::events::Event;
 use serde::Deserialize;
 
+/// A report, and a bare pass over it.
+struct Workload {
+    name: &'static str,
+    bytes: Vec<u8>,
+    bare: fn(&[u8]),
+}
+
+impl Workload {
+    fn all() -> Vec<Self> {
+        [
+            ("junit_cases", "", xml as fn(&[u8])),
+            ("junit_output", "junit/junit5-console-jupiter.xml", xml),
+            ("robot", "robot/shop-output.xml", xml),
+            ("pytest_json", "pytest/pytest-json-report.json", json::<Pytest>),
+            ("playwright", "playwright/shop.json", json::<Playwright>),
+            ("jest", "jest/jest.json", json::<Jest>),
+            ("har", "har/full.har", json::<Har>),
+        ]
+        .into_iter()
+        .map(|(name, file, bare)| {
+            let bytes = if file.is_empty() {
+                cases().into_bytes()
+            } else {
+                let path = format!("{}/../fixtures/profiling/{file}", env!("CARGO_MANIFEST_DIR"));
+                std::fs::read(&path).expect("a fixture")
+            };
+            Self { name, bytes, bare }
+        })
+        .collect()
+    }
+
+    /// How many of the events are asked for.
+    fn read(&self, events: usize) {
+        let source = source::open(black_box(&self.bytes[..]), Options::named(self.name)).expect("a report");
+        for item in source.take(events) {
+            black_box(item.expect("read to its end"));
+        }
+    }
+
+    fn bare(&self) {
+        (self.bare)(black_box(&self.bytes));
+    }
+}
+
 fn report(criterion: &mut Criterion) {
-    for (name, file, bare) in [
-        ("junit_cases", "", xml as fn(&[u8])),
-        ("junit_output", "junit/junit5-console-jupiter.xml", xml),
-        ("robot", "robot/shop-output.xml", xml),
-        ("pytest_json", "pytest/pytest-json-report.json", json::<Pytest>),
-        ("playwright", "playwright/shop.json", json::<Playwright>),
-        ("jest", "jest/jest.json", json::<Jest>),
-        ("har", "har/full.har", json::<Har>),
-    ] {
-        let bytes = if file.is_empty() {
-            cases().into_bytes()
-        } else {
-            let path = format!("{}/../fixtures/profiling/{file}", env!("CARGO_MANIFEST_DIR"));
-            std::fs::read(&path).expect("a fixture")
-        };
+    for workload in Workload::all() {
+        let Workload { name, bytes, .. } = &workload;
         let mut group = criterion.benchmark_group(format!("report parsing/{name}"));
         group.throughput(Throughput::Bytes(bytes.len() as u64));
-        group.bench_function("bare", |bench| bench.iter(|| bare(black_box(&bytes))));
-        group.bench_function("hash", |bench| bench.iter(|| Fingerprint::of(black_box(&bytes))));
-        let open = || source::open(black_box(&bytes[..]), Options::named(name)).expect("a report");
-        group.bench_function("first event", |bench| {
-            bench.iter(|| black_box(open().next().expect("an event").expect("read to its end")));
-        });
-        group.bench_function("events", |bench| {
-            bench.iter(|| {
-                open()
-                    .map(|item| item.expect("read to its end"))
-                    .for_each(|item| {
-                        black_box(item);
-                    });
-            });
-        });
+        group.bench_function("bare", |bench| bench.iter(|| workload.bare()));
+        group.bench_function("hash", |bench| bench.iter(|| Fingerprint::of(black_box(bytes))));
+        group.bench_function("first event", |bench| bench.iter(|| workload.read(1)));
+        group.bench_function("events", |bench| bench.iter(|| workload.read(usize::MAX)));
         group.finish();
     }
 }
+
+/// The bare pass's time in ours: 1 is as fast, 0.5 takes twice as long.
+#[expect(clippy::print_stdout, reason = "what is printed is the result")]
+fn ratios() {
+    let clock = SystemClock::new();
+    println!("\nreport parsing, fastest of {PASSES} passes    bare   first event    all events");
+    for workload in Workload::all() {
+        let mut fastest = [Duration::MAX; 3];
+        for _ in 0..PASSES {
+            let passes: [&dyn Fn(); 3] = [&|| workload.bare(), &|| workload.read(1), &|| {
+                workload.read(usize::MAX);
+            }];
+            for (fastest, pass) in fastest.iter_mut().zip(passes) {
+                let begun = clock.now();
+                pass();
+                *fastest = clock.now().saturating_duration_since(begun).min(*fastest);
+            }
+        }
+        let [bare, first, all] = fastest.map(|time| time.as_secs_f64() * 1e6);
+        println!(
+            "{:36} {bare:7.0} us {first:7.0} us {:.2} {all:6.0} us {:.2}",
+            workload.name,
+            bare / first,
+            bare / all
+        );
+    }
+}
+
+const PASSES: u32 = 500;
 
 /// JUnit XML of 2,000 tests as pytest writes it: one in 50 failed, nothing captured.
 fn cases() -> String {
@@ -181,4 +235,12 @@ kept! {
 }
 
 criterion_group!(benches, report);
-criterion_main!(benches);
+
+fn main() {
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    // Not where benchmarks are only tried out, as tests.
+    if std::env::args().any(|argument| argument == "--bench") {
+        ratios();
+    }
+}

@@ -91,7 +91,7 @@ impl Ways {
                 kind: event.event_type.as_str(),
                 framework: event.framework.clone(),
                 step: event.step_name.clone(),
-                metadata: Json(event.metadata.clone()),
+                metadata: Json(event.metadata.clone().into()),
             })
         };
         Ok(Self {

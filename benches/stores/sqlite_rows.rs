@@ -52,7 +52,7 @@ impl Ways {
                 event.duration_ms.map(Millis::get),
             ],
             created: event.created_at.map(|at| at.to_string()),
-            metadata: event.metadata.clone(),
+            metadata: event.metadata.clone().into(),
         };
         Ok(Self {
             rows: events.iter().map(row).collect(),

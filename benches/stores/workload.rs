@@ -22,9 +22,9 @@ pub(crate) fn events(count: usize) -> Vec<Event> {
             event.start_time = Seconds::new(f64::from(seconds) * 0.013).ok();
             event.duration_ms = Millis::new(f64::from(seconds % 1_000) + 0.125).ok();
             event.created_at = "2026-11-21T16:53:04.026751Z".parse().ok();
-            event.metadata.insert("status".to_owned(), "passed".into());
-            event.metadata.insert("attempts".to_owned(), 1.into());
-            event.metadata.insert("worker".to_owned(), "gw3".into());
+            event.metadata.insert("status", "passed".into());
+            event.metadata.insert("attempts", 1.into());
+            event.metadata.insert("worker", "gw3".into());
             event
         })
         .collect()

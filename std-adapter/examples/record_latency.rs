@@ -84,8 +84,8 @@ fn record(collector: &Collector, clock: SystemClock, thread: usize) -> Vec<u64> 
             EventType::HttpRequest,
         );
         event.duration_ms = Millis::new(250.125).ok();
-        event.metadata.insert("status".to_owned(), "passed".into());
-        event.metadata.insert("status_code".to_owned(), 200.into());
+        event.metadata.insert("status", "passed".into());
+        event.metadata.insert("status_code", 200.into());
         let before = clock.now();
         let recorded = collector.record(event);
         spans.push(nanos(before, clock.now()));

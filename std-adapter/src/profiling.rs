@@ -65,7 +65,7 @@ pub mod watch;
 
 #[cfg(feature = "sqlite")]
 pub use collector::Collector;
-pub use event::{BadNumber, Event, EventType, Millis, Seconds, Status, UnknownEventType};
+pub use event::{BadNumber, Event, EventType, Metadata, Millis, Seconds, Status, UnknownEventType};
 pub use ingest::{Counts, Ingest, IngestError, Notice};
 pub use sampling::Sampling;
 pub use settings::{CollectorSettings, Durability, Limits, Overflow, ProfilingSettings};

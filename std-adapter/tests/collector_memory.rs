@@ -42,8 +42,8 @@ fn event(shape: u32, thread: u64, number: u64) -> Event {
         1 => {
             event.test_id = format!("tests/test_{thread}.py::case[{}]", number % 13);
             event.duration_ms = Millis::new(250.125).ok();
-            event.metadata.insert("status".to_owned(), "passed".into());
-            event.metadata.insert("status_code".to_owned(), 200.into());
+            event.metadata.insert("status", "passed".into());
+            event.metadata.insert("status_code", 200.into());
         }
         // Texts with more room than they use.
         2 => {
@@ -54,7 +54,7 @@ fn event(shape: u32, thread: u64, number: u64) -> Event {
         // Maps in lists in maps.
         3 => {
             let step = json!({"name": "click", "at": {"x": 1, "y": [2, 3, null]}});
-            event.metadata.insert("steps".to_owned(), vec![step; 8].into());
+            event.metadata.insert("steps", vec![step; 8].into());
         }
         // Many entries.
         _ => {

@@ -11,14 +11,17 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 #[cfg(feature = "sqlite")]
 pub(in crate::profiling) mod heap;
 mod json;
+mod metadata;
 mod number;
 mod status;
 
+pub(in crate::profiling) use metadata::Entry;
+pub use metadata::Metadata;
 pub use number::{BadNumber, Millis, Seconds};
 pub use status::Status;
 
@@ -55,7 +58,7 @@ pub struct Event {
     /// When it was recorded, by the wall clock of the producer; `None` when the source does not say.
     pub created_at: Option<Timestamp>,
     /// Everything else that was said about it.
-    pub metadata: Map<String, Value>,
+    pub metadata: Metadata,
 }
 
 impl Event {
@@ -78,7 +81,7 @@ impl Event {
             end_time: None,
             duration_ms: None,
             created_at: None,
-            metadata: Map::new(),
+            metadata: Metadata::new(),
         }
     }
 
@@ -233,7 +236,7 @@ mod tests {
     fn status_is_asked_of_test_ends_only() {
         let mut event = Event::new("i", "r", "t", EventType::TestEnd);
         assert_eq!(event.status(), Some(Status::Unknown));
-        event.metadata.insert("status".to_owned(), "passed".into());
+        event.metadata.insert("status", "passed".into());
         assert_eq!(event.status(), Some(Status::Passed));
         event.event_type = EventType::StepEnd;
         assert_eq!(event.status(), None);

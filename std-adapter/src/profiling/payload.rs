@@ -213,7 +213,7 @@ fn event(mut line: Line, origin: &Origin, position: usize) -> Result<Event, Stri
         end_time: line.end_time,
         duration_ms: line.duration_ms,
         created_at: line.created_at.or(origin.received_at),
-        metadata: line.metadata,
+        metadata: line.metadata.into(),
     })
 }
 

@@ -67,10 +67,8 @@ fn everything_of_an_event_comes_back(place: &(dyn Place + Sync)) {
     full.end_time = Some(Seconds::new(1_763_745_600.123_456).unwrap());
     full.duration_ms = Some(Millis::new(250.125).unwrap());
     full.created_at = Some("2026-11-21T16:53:04.026751123Z".parse().unwrap());
-    full.metadata = json!({"status": "passed", "n": [1, 2.5, null, {"a": true}], "big": u64::MAX})
-        .as_object()
-        .cloned()
-        .unwrap();
+    let metadata = json!({"status": "passed", "n": [1, 2.5, null, {"a": true}], "big": u64::MAX});
+    full.metadata = serde_json::from_value(metadata).unwrap();
     let mut zero = event("zero");
     zero.start_time = Some(Seconds::ZERO);
     zero.duration_ms = Some(Millis::ZERO);
@@ -136,10 +134,8 @@ fn unusual_texts_come_back(place: &(dyn Place + Sync)) {
             let mut event = Event::new(text, text, text, EventType::TestEnd);
             event.framework = text.to_owned();
             event.step_name = Some(text.to_owned());
-            event.metadata = json!({ text: [text, { text: text }], "status": "passed" })
-                .as_object()
-                .cloned()
-                .unwrap();
+            let metadata = json!({ text: [text, { text: text }], "status": "passed" });
+            event.metadata = serde_json::from_value(metadata).unwrap();
             event
         })
         .collect();
@@ -173,7 +169,7 @@ fn unusual_numbers_come_back(place: &(dyn Place + Sync)) {
         -2.0,
     ] {
         add(&|event| {
-            event.metadata.insert("n".to_owned(), number.into());
+            event.metadata.insert("n", number.into());
         });
     }
     for number in [
@@ -183,7 +179,7 @@ fn unusual_numbers_come_back(place: &(dyn Place + Sync)) {
         json!(0),
     ] {
         add(&|event| {
-            event.metadata.insert("n".to_owned(), number.clone());
+            event.metadata.insert("n", number.clone());
         });
     }
     for at in [

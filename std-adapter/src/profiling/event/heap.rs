@@ -3,17 +3,19 @@
 //! | part | bytes |
 //! |---|---|
 //! | its place in a list | `size_of::<Event>()` |
-//! | a text, an array | a block of its capacity |
-//! | a map of 1 to 11 entries | a block of one node |
+//! | a text, an array, the metadata | a block of its capacity |
+//! | an object in the metadata of 1 to 11 entries | a block of one node |
 //! | a larger one | a block per five entries at most, for that is what a node holds at least |
 //! | a block | a word more, in steps of 16, 32 at least: what `malloc` of glibc takes |
 //!
-//! Two entries of metadata take as much as eleven: a node of a `BTreeMap` has room for those from the
-//! beginning, 632 bytes. The text of an event is often less than a third of what it takes.
+//! Two entries of an object take as much as eleven: a node of a `BTreeMap` has room for those from the
+//! beginning, 632 bytes.
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::Event;
+use super::{Entry, Event, Metadata};
 
 /// What the event takes, its place in a list included.
 pub(in crate::profiling) fn bytes(event: &Event) -> u64 {
@@ -23,7 +25,19 @@ pub(in crate::profiling) fn bytes(event: &Event) -> u64 {
         .chain(&event.step_name)
         .map(|text| block(text.capacity()))
         .sum();
-    u64::try_from(size_of::<Event>() + texts + map(&event.metadata)).unwrap_or(u64::MAX)
+    u64::try_from(size_of::<Event>() + texts + metadata(&event.metadata)).unwrap_or(u64::MAX)
+}
+
+/// What metadata take beside themselves.
+fn metadata(metadata: &Metadata) -> usize {
+    let entries = metadata.0.iter().map(|(name, value)| {
+        let name = match name {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(name) => block(name.capacity()),
+        };
+        name + beside(value)
+    });
+    block(metadata.0.capacity() * size_of::<Entry>()) + entries.sum::<usize>()
 }
 
 /// What a map takes beside itself.
@@ -89,13 +103,16 @@ mod tests {
         event.run_id = String::with_capacity(100);
         assert_eq!(bytes(&event) - empty, 112);
         event.run_id = String::new();
-        event.metadata.insert(String::new(), Value::Null);
-        assert_eq!(bytes(&event) - empty, 640);
-        for number in 0..40_u64 {
-            event.metadata.insert(String::new(), Vec::<Value>::new().into());
-            event.metadata.insert(format!("{number:02}"), number.into());
-        }
-        // 41 entries, 40 of them with a short name, in nine nodes at most.
-        assert_eq!(bytes(&event) - empty, 9 * 736 + 40 * 32);
+        // A name that is known needs no room; one entry has a list of four.
+        event.metadata.insert("known", Value::Null);
+        assert_eq!(bytes(&event) - empty, 240);
+        event.metadata.insert("made".to_owned(), Map::new().into());
+        assert_eq!(bytes(&event) - empty, 240 + 32);
+        let many: Map<_, _> = (0..41_u64)
+            .map(|number| (format!("{number:02}"), number.into()))
+            .collect();
+        event.metadata.insert("many", many.into());
+        // 41 entries with a short name, in nine nodes at most.
+        assert_eq!(bytes(&event) - empty, 240 + 32 + 9 * 736 + 41 * 32);
     }
 }

@@ -78,9 +78,7 @@ mod tests {
 
         let mut large = event.clone();
         let text = "x".repeat(BATCH_BYTES / 2);
-        large
-            .metadata
-            .insert("list".to_owned(), vec![Value::from(text)].into());
+        large.metadata.insert("list", vec![Value::from(text)].into());
         batch.clear();
         assert_eq!(
             [large.clone(), large].map(|event| batch.push(event)),

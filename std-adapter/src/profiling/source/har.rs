@@ -159,9 +159,9 @@ fn page(found: Page, har: &mut Har, report: &mut Report) {
     step.at = found.started_date_time.and_then(|time| report.time(&time.0));
     if let Some(timings) = found.page_timings {
         step.duration = report.millis(timings.on_load, &name);
-        let content = report.millis(timings.on_content_load, &name);
-        step.metadata
-            .extend(content.map(|content| ("content_load_ms", content.get().into())));
+        if let Some(content) = report.millis(timings.on_content_load, &name) {
+            step.put("content_load_ms", content.get());
+        }
     }
     report.loose(found.id.0.clone(), step);
     har.pages.insert(found.id.0, name);
@@ -173,7 +173,7 @@ fn one(entry: Entry<'_>, report: &mut Report) {
     let mut step = Step::new(EventType::HttpRequest, None);
     step.at = entry.started_date_time.and_then(|time| report.time(&time.0));
     step.duration = report.millis(entry.time, &entry.request.method.0);
-    let mut put = |name, value: serde_json::Value| step.metadata.push((name, value));
+    let mut put = |name: &'static str, value: serde_json::Value| step.put(name, value);
     put("method", entry.request.method.0.into());
     match url {
         Some(url) => {

@@ -1,7 +1,7 @@
 //! Reports in JSON, member by member and without a tree.
 //!
 //! A report of at most 32 MiB is read into memory and parsed there, which is several times faster
-//! than byte by byte from a stream, and is hashed meanwhile; what is longer is parsed as a stream. Either way only what is
+//! than byte by byte from a stream; what is longer is parsed as a stream. Either way only what is
 //! kept of a test outlives it. Objects and arrays that are read may be nested 128 deep; what is
 //! passed over, any depth.
 //!
@@ -58,13 +58,10 @@ fn parse_within<R: BufRead, K: Root>(tap: Tap<R>, limit: u64) -> Result<Report, 
     let mut report = Report::new(K::FRAMEWORK, start);
     let mut root = K::default();
     let (parsed, fingerprint) = match tap.hold(limit) {
-        Held::Whole(whole) => whole.read(|bytes| {
-            document(
-                serde_json::Deserializer::from_slice(bytes),
-                &mut root,
-                &mut report,
-            )
-        }),
+        Held::Whole(whole) => {
+            let json = serde_json::Deserializer::from_slice(whole.bytes());
+            (document(json, &mut root, &mut report), whole.fingerprint())
+        }
         Held::Part(mut tap) => {
             let stream = BufReader::with_capacity(CHUNK, tap.by_ref());
             let json = serde_json::Deserializer::from_reader(stream);

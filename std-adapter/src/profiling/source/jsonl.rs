@@ -183,7 +183,7 @@ impl<R: BufRead> Jsonl<R> {
             end_time: line.end_time,
             duration_ms: line.duration_ms,
             created_at: line.created_at.or(self.options.created_at),
-            metadata: line.metadata,
+            metadata: line.metadata.into(),
         }
     }
 }

@@ -79,19 +79,17 @@ impl<R: BufRead> Junit<R> {
             self.state = match std::mem::replace(&mut self.state, State::Failed) {
                 State::Unread(tap) => match parse::parse(*tap) {
                     Ok(mut report) => {
-                        let tests = group::group(&mut report);
                         self.ready.extend(report.warnings.take().map(Item::Warning));
-                        State::Read(Box::new(emit::Emitter::new(report, tests, &self.options)))
+                        State::Read(Box::new(emit::Emitter::new(report, &self.options)))
                     }
                     Err(failure) => {
                         return Some(Err(failure.of(&self.options.name)));
                     }
                 },
                 State::Read(mut emitter) => {
-                    if !emitter.next_test(&mut self.ready) {
-                        return None;
-                    }
-                    State::Read(emitter)
+                    let next = emitter.next_test(&mut self.ready)?;
+                    self.state = State::Read(emitter);
+                    return Some(Ok(next));
                 }
                 State::Failed => return None,
             };

@@ -135,9 +135,10 @@ pub(super) fn hook(id: String, title: String, message: Option<String>, report: &
         EventType::SetupEnd
     };
     let mut step = Step::new(kind, Some(title));
-    step.metadata.push(("status", Status::Failed.as_str().into()));
-    step.metadata
-        .extend(message.map(|message| ("message", message.into())));
+    step.put("status", Status::Failed.as_str());
+    if let Some(message) = message {
+        step.put("message", message);
+    }
     report.loose(id, step);
 }
 

@@ -14,7 +14,7 @@ pub(super) struct OpenElements {
 }
 
 /// Where an element began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mark {
     /// In a document that is in memory.
     pub(super) offset: usize,
@@ -60,11 +60,33 @@ impl OpenElements {
     /// lines before it are counted.
     pub(super) fn place(&self, text: &[u8]) -> Option<Position> {
         let (_, mark) = *self.begun.last()?;
-        Some(mark.at.unwrap_or_else(|| {
+        Some(self.places(text).of(mark))
+    }
+
+    /// The places in the document `text`.
+    pub(super) const fn places<'t>(&self, text: &'t [u8]) -> Places<'t> {
+        Places {
+            start: self.start,
+            text,
+        }
+    }
+}
+
+/// Tells places in a document once it was read.
+pub(super) struct Places<'t> {
+    start: Position,
+    text: &'t [u8],
+}
+
+impl Places<'_> {
+    /// The place of a mark. Unless it was asked for when the element began, all lines before it are
+    /// counted.
+    pub(super) fn of(&self, mark: Mark) -> Position {
+        mark.at.unwrap_or_else(|| {
             let mut at = self.start;
-            at.pass(text.get(..mark.offset).unwrap_or_default());
+            at.pass(self.text.get(..mark.offset).unwrap_or_default());
             at
-        }))
+        })
     }
 }
 

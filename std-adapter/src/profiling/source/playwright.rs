@@ -274,15 +274,15 @@ fn steps(test: &mut Test, raw: RawStep, outer: Option<&str>, attempt: usize, rep
     let outer = (!raw.steps.is_empty()).then(|| name.clone());
     let mut step = Step::new(EventType::StepEnd, Some(name));
     step.duration = duration;
-    step.metadata.push(("attempt", attempt.into()));
+    step.put("attempt", attempt);
     let status = if raw.error.is_some() { "failed" } else { "passed" };
-    step.metadata.push(("status", status.into()));
+    step.put("status", status);
     if let Some(message) = raw
         .error
         .and_then(|error| error.message)
         .and_then(|message| message.0)
     {
-        step.metadata.push(("message", message.into()));
+        step.put("message", message);
     }
     test.steps.push(step);
     for inner in raw.steps {

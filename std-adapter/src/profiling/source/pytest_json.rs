@@ -180,7 +180,7 @@ fn one(found: Found<'_>, report: &mut Report) {
         let mut step = Step::new(kind, None);
         step.duration = duration;
         if let Some(outcome) = &stage.outcome {
-            step.metadata.push(("status", (&*outcome.0).into()));
+            step.put("status", &*outcome.0);
         }
         test.steps.push(step);
     }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::tap::Position;
 use super::time;
 use super::warnings::Warnings;
-use crate::profiling::event::{EventType, MAX_QUOTED, Millis, Status};
+use crate::profiling::event::{Entry, EventType, MAX_QUOTED, Millis, Status};
 use crate::profiling::identity::Fingerprint;
 
 mod emit;
@@ -62,7 +62,7 @@ pub(super) struct Test {
     pub(super) duration: Option<Millis>,
     pub(super) at: Option<Timestamp>,
     pub(super) message: Option<String>,
-    pub(super) metadata: Vec<(&'static str, Value)>,
+    pub(super) metadata: Vec<Entry>,
     /// Attempts before the last one.
     pub(super) retries: Vec<Retry>,
     pub(super) steps: Vec<Step>,
@@ -85,13 +85,14 @@ pub(super) struct Step {
     pub(super) name: Option<String>,
     pub(super) duration: Option<Millis>,
     pub(super) at: Option<Timestamp>,
-    pub(super) metadata: Vec<(&'static str, Value)>,
+    pub(super) metadata: Vec<Entry>,
 }
 
 impl Test {
     /// Adds what is there.
     pub(super) fn note(&mut self, name: &'static str, value: Option<impl Into<Value>>) {
-        self.metadata.extend(value.map(|value| (name, value.into())));
+        self.metadata
+            .extend(value.map(|value| (name.into(), value.into())));
     }
 
     /// Puts what the test is in before its id.
@@ -112,6 +113,11 @@ impl Step {
             at: None,
             metadata: Vec::new(),
         }
+    }
+
+    /// Adds something that is known of it.
+    pub(super) fn put(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.metadata.push((name.into(), value.into()));
     }
 }
 

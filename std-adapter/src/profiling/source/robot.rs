@@ -20,11 +20,11 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use quick_xml::events::BytesStart;
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, wanted};
 use super::failure::{Failure, short};
 use super::report::{Report, Step, Test};
 use super::tap::Tap;
-use super::xml::{self, Here};
+use super::xml::{self, Here, Places};
 use super::{Found, Problem, text};
 use crate::profiling::event::{EventType, Millis, Status};
 
@@ -32,6 +32,24 @@ mod ended;
 mod merged;
 
 use ended::Ended;
+
+wanted! {
+    /// What is read of tags.
+    Attribute {
+        Name = "name",
+        Type = "type",
+        Line = "line",
+        Status = "status",
+        Start = "start",
+        Elapsed = "elapsed",
+        StartTime = "starttime",
+        EndTime = "endtime",
+        Generated = "generated",
+        Pass = "pass",
+        Fail = "fail",
+        Skip = "skip",
+    }
+}
 
 /// Reads a whole `output.xml`.
 pub(super) fn parse<R: BufRead>(tap: Tap<R>) -> Result<Report, Failure> {
@@ -91,8 +109,9 @@ impl xml::Walk for Walk {
             self.stack.push(Frame::Other);
             return Ok(());
         }
-        let mut attributes = Attributes::read(tag, &KNOWN).map_err(Problem::Malformed)?;
-        let mut take = |name: &str| attributes.take_owned(name);
+        let mut attributes = Attributes::new();
+        attributes.read(tag).map_err(Problem::Malformed)?;
+        let mut take = |wanted| attributes.take_owned(wanted);
         let frame = match (name, inside) {
             (_, None) if self.rooted => {
                 let second = format!("a second root element <{}>", short(name));
@@ -100,38 +119,41 @@ impl xml::Walk for Walk {
             }
             ("robot", None) => {
                 self.rooted = true;
-                if let Some(generated) = take("generated") {
+                if let Some(generated) = take(Attribute::Generated) {
                     self.report.run_at = self.time(&generated);
                 }
                 Frame::Root
             }
             (_, None) => return Err(Problem::WrongKind(Found::OtherXml(short(name).into_owned()))),
-            ("suite", Some(Frame::Root)) => self.suite(None, take("name")),
+            ("suite", Some(Frame::Root)) => self.suite(None, take(Attribute::Name)),
             ("suite", Some(Frame::Suite { name: outer, .. })) => {
                 let outer = outer.clone();
-                self.suite(Some(outer), take("name"))
+                self.suite(Some(outer), take(Attribute::Name))
             }
             ("test", Some(Frame::Suite { name: suite, .. })) => {
-                let name = take("name").unwrap_or_default();
+                let name = take(Attribute::Name).unwrap_or_default();
                 let mut test = Test {
                     id: format!("{suite}::{name}"),
                     ..Test::default()
                 };
                 test.note("name", Some(name));
                 test.note("suite", Some(suite.as_str()));
-                test.note("line", take("line").and_then(|line| line.parse::<u64>().ok()));
+                test.note(
+                    "line",
+                    take(Attribute::Line).and_then(|line| line.parse::<u64>().ok()),
+                );
                 Frame::Test(Box::new(test))
             }
             ("kw", Some(Frame::Test(_) | Frame::Suite { .. })) => {
-                let kind = match take("type").as_deref() {
+                let kind = match take(Attribute::Type).as_deref() {
                     Some("SETUP" | "setup") => EventType::SetupEnd,
                     Some("TEARDOWN" | "teardown") => EventType::TeardownEnd,
                     Some(_) | None => EventType::StepEnd,
                 };
-                Frame::Step(Box::new(Step::new(kind, take("name"))), None)
+                Frame::Step(Box::new(Step::new(kind, take(Attribute::Name))), None)
             }
             ("for" | "while" | "if" | "try" | "group", Some(Frame::Test(_))) => {
-                let named = take("name").filter(|name| !name.is_empty());
+                let named = take(Attribute::Name).filter(|name| !name.is_empty());
                 let step = Step::new(EventType::StepEnd, named.or_else(|| Some(name.to_uppercase())));
                 Frame::Step(Box::new(step), None)
             }
@@ -146,7 +168,11 @@ impl xml::Walk for Walk {
             ("total", Some(Frame::Statistics)) => Frame::Total,
             ("stat", Some(Frame::Total)) => {
                 let mut count = |name| take(name).and_then(|count| count.parse().ok());
-                self.total = Some([count("pass"), count("fail"), count("skip")]);
+                self.total = Some([
+                    count(Attribute::Pass),
+                    count(Attribute::Fail),
+                    count(Attribute::Skip),
+                ]);
                 Frame::Other
             }
             (_, Some(_)) => Frame::Other,
@@ -236,7 +262,7 @@ impl xml::Walk for Walk {
         }
     }
 
-    fn end(&mut self) -> Result<(), Problem> {
+    fn end(&mut self, _: &Places<'_>) -> Result<(), Problem> {
         if !self.rooted {
             return Err(Problem::Malformed("no root element".to_owned()));
         }
@@ -273,11 +299,13 @@ impl Walk {
         }
     }
 
-    fn ended(&mut self, here: &Here<'_, '_>, attributes: &mut Attributes<'_>) -> Ended {
+    fn ended(&mut self, here: &Here<'_, '_>, attributes: &mut Attributes<'_, Attribute>) -> Ended {
         // Robot 7 and later; before that, the two times.
-        let start = attributes.take("start").or_else(|| attributes.take("starttime"));
+        let start = attributes
+            .take(Attribute::Start)
+            .or_else(|| attributes.take(Attribute::StartTime));
         let at = start.and_then(|start| self.time(&start));
-        let elapsed = attributes.take("elapsed");
+        let elapsed = attributes.take(Attribute::Elapsed);
         let duration = match elapsed {
             Some(elapsed) => {
                 let millis = elapsed
@@ -297,13 +325,13 @@ impl Walk {
                 millis
             }
             None => attributes
-                .take("endtime")
+                .take(Attribute::EndTime)
                 .and_then(|end| self.time(&end))
                 .zip(at)
                 .and_then(|(end, at)| Millis::from_seconds(end.duration_since(at).as_secs_f64()).ok()),
         };
         Ended {
-            how: attributes.take_owned("status").unwrap_or_default(),
+            how: attributes.take_owned(Attribute::Status).unwrap_or_default(),
             at,
             duration,
             message: String::new(),
@@ -331,18 +359,3 @@ const MAX_DEPTH: usize = 1_000;
 const ROOT_SUITE: usize = 2;
 /// What is kept of a message, in bytes.
 const MAX_TEXT: usize = 16 << 10;
-/// The attributes that are read.
-const KNOWN: [&str; 12] = [
-    "name",
-    "type",
-    "line",
-    "status",
-    "start",
-    "elapsed",
-    "starttime",
-    "endtime",
-    "generated",
-    "pass",
-    "fail",
-    "skip",
-];

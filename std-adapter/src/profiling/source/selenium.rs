@@ -152,7 +152,7 @@ impl Log {
             .at
             .zip(end)
             .and_then(|(start, end)| Millis::from_seconds(end.duration_since(start).as_secs_f64()).ok());
-        let mut put = |name, value: serde_json::Value| step.metadata.push((name, value));
+        let mut put = |name: &'static str, value: serde_json::Value| step.put(name, value);
         put("command", command.name.into());
         put("failed", error.is_some().into());
         if let Some(error) = error {

@@ -4,10 +4,9 @@ use std::fmt;
 use std::io::{self, BufRead, Read};
 
 use memchr::{memchr_iter, memrchr};
-use sha2::{Digest, Sha256};
 
 use super::input::Input;
-use crate::profiling::identity::Fingerprint;
+use crate::profiling::identity::{Fingerprint, Fingerprinter};
 
 mod held;
 
@@ -54,7 +53,7 @@ pub(crate) struct Tap<R> {
     inner: Input<R>,
     position: Position,
     /// What passed, for ids of reports; `None` where nobody asks, or the input does it itself.
-    hasher: Option<Sha256>,
+    hasher: Option<Fingerprinter>,
     /// How much of the buffer below is hashed and not consumed yet.
     ahead: usize,
     /// Bytes left for the present token.
@@ -65,7 +64,7 @@ impl<R> Tap<R> {
     pub(crate) fn new(inner: Input<R>) -> Self {
         Self {
             position: Position::START,
-            hasher: (!inner.is_decoded()).then(Sha256::new),
+            hasher: (!inner.is_decoded()).then(Fingerprinter::new),
             inner,
             ahead: 0,
             budget: u64::MAX,
@@ -80,7 +79,7 @@ impl<R> Tap<R> {
     /// Everything read, as it is in the file, unless hashing was stopped. To be asked at the end:
     /// before that, what is buffered below counts as read.
     pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
-        let own = || self.hasher.clone().map(Fingerprint::finish);
+        let own = || self.hasher.as_ref().map(Fingerprinter::fingerprint);
         self.inner.fingerprint().or_else(own)
     }
 

@@ -68,6 +68,13 @@ pub(super) fn push_reference(out: &mut String, name: &str) -> Result<bool, Strin
     Ok(false)
 }
 
+/// Whether there is nothing in it to be replaced or made visible.
+pub(super) fn is_plain(raw: &str) -> bool {
+    // Without a way out, so that several bytes are looked at in one step.
+    let odd = |found, &byte: &u8| found | (byte == b'&') | is_control(char::from(byte));
+    !raw.as_bytes().iter().fold(false, odd)
+}
+
 /// Appends `text` [with control characters made visible](visible).
 pub(super) fn push_visible(out: &mut String, text: &str) {
     out.push_str(&visible(text));

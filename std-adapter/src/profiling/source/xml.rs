@@ -17,7 +17,8 @@ use quick_xml::events::{BytesStart, Event};
 
 use super::Problem;
 use super::failure::{self, Failure, MAX_TOKEN};
-use super::open::{Mark, OpenElements};
+use super::open::OpenElements;
+pub(super) use super::open::{Mark, Places};
 use super::tap::{Held, IN_MEMORY, Position, Tap};
 use super::text;
 use crate::profiling::identity::Fingerprint;
@@ -34,7 +35,7 @@ pub(super) trait Walk {
     fn close(&mut self);
 
     /// The document ends, and every element has.
-    fn end(&mut self) -> Result<(), Problem>;
+    fn end(&mut self, places: &Places<'_>) -> Result<(), Problem>;
 
     /// Complete tests so far, once the root element was a report's.
     fn complete_tests(&self) -> Option<u64>;
@@ -50,6 +51,11 @@ impl Here<'_, '_> {
     /// The place of its first byte.
     pub(super) fn at(&mut self) -> Position {
         self.place.get()
+    }
+
+    /// The same, to be told later and only if it is asked for.
+    pub(super) fn mark(&self) -> Mark {
+        self.place.mark()
     }
 
     /// The name of the element it is in.
@@ -77,9 +83,8 @@ fn walk_within<R: BufRead>(
 ) -> Result<Option<Fingerprint>, Failure> {
     match tap.hold(limit) {
         Held::Whole(whole) => {
-            let (walked, fingerprint) =
-                whole.read(|text| each(&mut Memory::new(text, whole.position()), walk));
-            walked.map(|()| fingerprint)
+            each(&mut Memory::new(whole.bytes(), whole.position()), walk)?;
+            Ok(whole.fingerprint())
         }
         Held::Part(tap) => {
             let mut stream = Stream::new(tap);
@@ -138,7 +143,7 @@ fn each(events: &mut impl Events, walk: &mut impl Walk) -> Result<(), Failure> {
                         open: open.to_owned(),
                         since,
                     }),
-                    None => walk.end(),
+                    None => walk.end(&open.places(place.text)),
                 };
                 return ended.map_err(|problem| fail(walk, place.get(), problem));
             }

@@ -12,7 +12,7 @@ fn event(number: usize) -> Event {
     event.start_time = Some(Seconds::new(1_763_745_600.123_456).unwrap());
     event.duration_ms = Some(Millis::new(250.125).unwrap());
     event.created_at = Some("2026-11-21T16:53:04.026751123Z".parse().unwrap());
-    event.metadata.insert("ratio".to_owned(), 0.1.into());
+    event.metadata.insert("ratio", 0.1.into());
     event
 }
 

@@ -1,10 +1,9 @@
 //! An event from the JSON that it serializes to.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use super::row::Raw;
-use crate::profiling::event::Event;
+use crate::profiling::event::{Event, Metadata};
 
 /// The fields of the JSON, not checked yet.
 #[derive(Deserialize)]
@@ -20,7 +19,7 @@ struct Stored {
     duration_ms: Option<f64>,
     created_at: Option<String>,
     #[serde(default)]
-    metadata: Map<String, Value>,
+    metadata: Metadata,
 }
 
 /// The event of one object; the error says what is wrong with it.

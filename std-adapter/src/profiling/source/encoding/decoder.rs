@@ -4,9 +4,8 @@ use std::fmt;
 use std::io::{self, BufRead, Read};
 
 use encoding_rs::{DecoderResult, Encoding};
-use sha2::{Digest, Sha256};
 
-use crate::profiling::identity::Fingerprint;
+use crate::profiling::identity::{Fingerprint, Fingerprinter};
 use crate::profiling::source::tap::Position;
 
 /// Decodes what is read through it, and hashes it as it was before. Bytes that are no text end it
@@ -16,7 +15,7 @@ pub(in crate::profiling::source) struct Decoder<R> {
     input: R,
     decoder: encoding_rs::Decoder,
     /// What of the input was decoded, for ids of reports.
-    hasher: Sha256,
+    hasher: Fingerprinter,
     /// The same in bytes.
     taken: u64,
     /// The end of the same, for messages.
@@ -42,7 +41,7 @@ impl<R> Decoder<R> {
         Self {
             input,
             decoder: encoding.new_decoder_with_bom_removal(),
-            hasher: Sha256::new(),
+            hasher: Fingerprinter::new(),
             taken: 0,
             recent: Vec::new(),
             text: vec![0; CHUNK],
@@ -55,7 +54,7 @@ impl<R> Decoder<R> {
 
     /// Everything read, as it was before it was decoded.
     pub(in crate::profiling::source) fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::finish(self.hasher.clone())
+        self.hasher.fingerprint()
     }
 }
 

@@ -5,13 +5,35 @@ use jiff::fmt::rfc2822;
 
 use super::report::Declared;
 use crate::profiling::event::{MAX_QUOTED, Millis, Status};
-use crate::profiling::source::attributes::Attributes;
+use crate::profiling::source::attributes::{Attributes, Wanted as _, wanted};
 use crate::profiling::source::time;
 
-impl Attributes<'_> {
+wanted! {
+    /// What is read of tags.
+    Attribute {
+        Name = "name",
+        Classname = "classname",
+        File = "file",
+        Line = "line",
+        Time = "time",
+        Timestamp = "timestamp",
+        Status = "status",
+        Result = "result",
+        Type = "type",
+        Message = "message",
+        Tests = "tests",
+        Failures = "failures",
+        Errors = "errors",
+        Skipped = "skipped",
+        Skips = "skips",
+        Skip = "skip",
+    }
+}
+
+impl Attributes<'_, Attribute> {
     /// `time` in seconds as a span; odd values are noted and are no span.
     pub(in crate::profiling::source::junit) fn time(&mut self) -> Option<Millis> {
-        let found = self.take("time")?;
+        let found = self.take(Attribute::Time)?;
         // A comma is never guessed at: in `1,234` it may part groups or stand before a fraction.
         let seconds = found.trim().parse().ok();
         let read = seconds.and_then(|seconds| Millis::from_seconds(seconds).ok());
@@ -27,7 +49,7 @@ impl Attributes<'_> {
     /// How a test ended, if it did not pass. Most files have an element for it, which wins.
     pub(in crate::profiling::source::junit) fn said(&mut self) -> Option<Status> {
         // GoogleTest has both: what did not run has no result, and what ran has one.
-        let said = ["result", "status"].map(|name| self.take(name));
+        let said = [Attribute::Result, Attribute::Status].map(|wanted| self.take(wanted));
         said.into_iter()
             .flatten()
             .find_map(|word| match &*word.to_ascii_lowercase() {
@@ -42,7 +64,7 @@ impl Attributes<'_> {
 
     /// `timestamp`; the second value tells whether it came without a zone and was taken as UTC.
     pub(in crate::profiling::source::junit) fn timestamp(&mut self) -> Option<(Timestamp, bool)> {
-        let found = self.take("timestamp")?;
+        let found = self.take(Attribute::Timestamp)?;
         let text = found.trim();
         // ISO 8601 nearly always; mocha and TestNG write dates as in mails.
         let read = time::read(text).or_else(|| {
@@ -60,25 +82,26 @@ impl Attributes<'_> {
 
     /// The counts of a suite.
     pub(in crate::profiling::source::junit) fn declared(&mut self) -> Declared {
-        let mut count = |names: &[&str]| {
-            let (name, found) = names
+        let mut count = |names: &[Attribute]| {
+            let (wanted, found) = names
                 .iter()
-                .find_map(|name| self.take(name).map(|found| (*name, found)))?;
+                .find_map(|&name| self.take(name).map(|found| (name, found)))?;
             let read = found.trim().parse().ok();
             if read.is_none() {
                 self.odd.push(format!(
-                    "`{name}` is `{}`, expected a count; left out",
+                    "`{}` is `{}`, expected a count; left out",
+                    wanted.name(),
                     short(&found)
                 ));
             }
             read
         };
         Declared {
-            tests: count(&["tests"]),
-            failures: count(&["failures"]),
-            errors: count(&["errors"]),
+            tests: count(&[Attribute::Tests]),
+            failures: count(&[Attribute::Failures]),
+            errors: count(&[Attribute::Errors]),
             // `skip` and `skips` are what older pytest and nose wrote.
-            skipped: count(&["skipped", "skips", "skip"]),
+            skipped: count(&[Attribute::Skipped, Attribute::Skips, Attribute::Skip]),
         }
     }
 }
@@ -86,23 +109,3 @@ impl Attributes<'_> {
 fn short(text: &str) -> String {
     text.chars().take(MAX_QUOTED).collect()
 }
-
-/// The attributes that are read.
-pub(super) const KNOWN: [&str; 16] = [
-    "name",
-    "classname",
-    "file",
-    "line",
-    "time",
-    "timestamp",
-    "status",
-    "result",
-    "type",
-    "message",
-    "tests",
-    "failures",
-    "errors",
-    "skipped",
-    "skips",
-    "skip",
-];

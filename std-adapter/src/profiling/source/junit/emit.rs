@@ -3,37 +3,41 @@
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::group::Test;
-use super::report::{Attempt, Case, Outcome, Report, Skip, Suite};
-use crate::profiling::event::{Event, EventType, Status};
+use super::report::{Attempt, Case, More, Outcome, Report, Skip, Suite, Texts};
+use crate::profiling::event::{Entry, Event, EventType, Metadata, Status};
 use crate::profiling::identity::{self, EventIds, Fingerprint};
 use crate::profiling::source::{Item, Options};
 
 /// Gives out the tests of a report as events, one test at a time.
 #[derive(Debug)]
 pub(super) struct Emitter {
-    tests: std::vec::IntoIter<Test>,
+    tests: std::vec::IntoIter<Case>,
     suites: Vec<Suite>,
+    texts: Texts,
     run_id: String,
     framework: String,
     /// What the file counts its first line as: pytest begins at 0.
     first_line: u64,
     ids: EventIds,
+    /// What the id of the present event is made from, in a block of memory for all of them.
+    content: String,
     created_at: Option<Timestamp>,
 }
 
 impl Emitter {
-    pub(super) fn new(report: Report, tests: Vec<Test>, options: &Options) -> Self {
+    pub(super) fn new(report: Report, options: &Options) -> Self {
         let fingerprint = report.fingerprint.unwrap_or_else(|| Fingerprint::of(&[]));
         let tool = if report.pytest { "pytest" } else { "junit" };
         let named = options.run_id.clone();
         let run_id = named.unwrap_or_else(|| identity::run_id(fingerprint));
         Self {
-            tests: tests.into_iter(),
+            tests: report.cases.into_iter(),
             suites: report.suites,
+            texts: report.texts,
             ids: EventIds::new(&run_id, fingerprint),
+            content: String::new(),
             run_id,
             framework: options.framework.clone().unwrap_or_else(|| tool.to_owned()),
             first_line: u64::from(!report.pytest),
@@ -41,21 +45,19 @@ impl Emitter {
         }
     }
 
-    /// Appends the events of the next test. Whether there was one.
-    pub(super) fn next_test(&mut self, into: &mut VecDeque<Item>) -> bool {
-        let Some(test) = self.tests.next() else {
-            return false;
-        };
-        let status = status(&test.last);
-        let Test {
+    /// The first event of the next test; what follows it goes into `rest`, which is empty.
+    pub(super) fn next_test(&mut self, rest: &mut VecDeque<Item>) -> Option<Item> {
+        let mut test = self.tests.next()?;
+        let More {
+            message,
+            error_type,
             earlier,
-            mut last,
+            before,
+            mut after,
             teardown,
-            occurrence,
-        } = test;
-        let own = own_attempt(&mut last);
-        let own_time = own.time;
-        let (before, mut after) = (std::mem::take(&mut last.before), std::mem::take(&mut last.after));
+        } = test.more.take().map(|more| *more).unwrap_or_default();
+        let status = status(&test, error_type.as_deref());
+        let own = own_attempt(&test, message, error_type);
         let total = earlier.len() + before.len() + 1 + after.len();
         let (mut end, own) = match after.pop() {
             Some(end) => (end, Some(own)),
@@ -64,83 +66,91 @@ impl Emitter {
         // In the order of time: elements before, attempts inside the last element, its own, after.
         let mut numbers = 1..;
         let mut retry = |case: &Case, attempt, number| {
-            into.push_back(Item::Event(self.retry(case, attempt, number)));
+            rest.push_back(Item::Event(self.retry(case, attempt, number)));
         };
         for (mut case, number) in earlier.into_iter().zip(&mut numbers) {
-            let attempt = own_attempt(&mut case);
+            let More {
+                message, error_type, ..
+            } = case.more.take().map(|more| *more).unwrap_or_default();
+            let attempt = own_attempt(&case, message, error_type);
             retry(&case, attempt, number);
         }
         for (attempt, number) in before.into_iter().chain(own).chain(after).zip(numbers) {
-            retry(&last, attempt, number);
+            retry(&test, attempt, number);
         }
         // Not every tool times its repeated attempts.
-        end.time = end.time.or(own_time);
-        let mut event = self.event(&last, end, EventType::TestEnd, "test_end");
-        let mut put = |name: &str, value: Value| event.metadata.insert(name.to_owned(), value);
-        put("status", status.as_str().into());
+        end.time = end.time.or(test.time);
+        let mut entries = Vec::with_capacity(USUAL_ENTRIES);
+        let mut put = |name: &'static str, value: Value| entries.push((name.into(), value));
+        // In the order of their names, in which metadata has them.
         put("attempts", total.into());
+        let (class, name) = test.names(&self.texts);
+        if !class.is_empty() {
+            put("classname", class.into());
+        }
+        if let Some(file) = test.file {
+            put("file", self.texts.get(file).into());
+        }
         if status == Status::Passed && total > 1 {
             put("flaky", true.into());
         }
-        put("name", last.name.into());
-        if !last.classname.is_empty() {
-            put("classname", last.classname.into());
-        }
-        if let Some(suite) = last.suite.and_then(|suite| self.suites.get(suite)) {
-            put("suite", suite.name.as_str().into());
-        }
-        if let Some(file) = last.file {
-            put("file", file.into());
-        }
-        if let Some(line) = last.line {
+        if let Some(line) = test.line {
             put(
                 "line",
                 line.saturating_add(1).saturating_sub(self.first_line).into(),
             );
         }
-        if last.failures + last.errors > 1 {
-            put("problems", (last.failures + last.errors).into());
+        put("name", name.into());
+        if test.occurrence > 1 {
+            put("occurrence", test.occurrence.into());
+        }
+        if test.failures + test.errors > 1 {
+            put("problems", (test.failures + test.errors).into());
+        }
+        put("status", status.as_str().into());
+        if let Some(suite) = test.suite.and_then(|suite| self.suites.get(suite)) {
+            put("suite", suite.name.as_str().into());
         }
         if let Some(teardown) = teardown {
             put("teardown", teardown.into());
         }
-        if occurrence > 1 {
-            put("occurrence", occurrence.into());
-        }
-        into.push_back(Item::Event(event));
-        true
+        let end = Item::Event(self.event(&test, end, EventType::TestEnd, "test_end", entries));
+        // Nearly always it is the only one.
+        let Some(first) = rest.pop_front() else {
+            return Some(end);
+        };
+        rest.push_back(end);
+        Some(first)
     }
 
-    fn retry(&self, case: &Case, attempt: Attempt, number: u64) -> Event {
+    fn retry(&mut self, case: &Case, attempt: Attempt, number: u64) -> Event {
         let status = attempt.outcome.as_str();
-        let mut event = self.event(
-            case,
-            attempt,
-            EventType::RetryEvent,
-            &format!("retry_event {number}"),
-        );
-        event.metadata.insert("attempt".to_owned(), number.into());
-        event.metadata.insert("status".to_owned(), status.into());
-        event
+        let entries = vec![
+            ("attempt".into(), number.into()),
+            ("status".into(), status.into()),
+        ];
+        let kind = format!("retry_event {number}");
+        self.event(case, attempt, EventType::RetryEvent, &kind, entries)
     }
 
-    fn event(&self, case: &Case, attempt: Attempt, event_type: EventType, content: &str) -> Event {
-        let separator = if case.classname.is_empty() { "" } else { "::" };
-        let test_id = [&case.classname, separator, &case.name].concat();
-        let mut metadata = Map::new();
-        if let Some(message) = attempt.message {
-            metadata.insert("message".to_owned(), message.into());
-        }
-        if let Some(error_type) = attempt.error_type {
-            metadata.insert("error_type".to_owned(), error_type.into());
-        }
+    fn event(
+        &mut self,
+        case: &Case,
+        attempt: Attempt,
+        event_type: EventType,
+        kind: &str,
+        mut entries: Vec<Entry>,
+    ) -> Event {
+        let test_id = self.texts.get(case.id);
+        self.content.clear();
+        self.content.extend([kind, " ", test_id]);
+        entries.extend(attempt.message.map(|message| ("message".into(), message.into())));
+        entries.extend(attempt.error_type.map(|kind| ("error_type".into(), kind.into())));
         let suite = case.suite.and_then(|suite| self.suites.get(suite));
         Event {
-            event_id: self
-                .ids
-                .id(case.index, &[content, " ", &test_id].map(str::as_bytes)),
+            event_id: self.ids.id(case.index, self.content.as_bytes()),
             run_id: self.run_id.clone(),
-            test_id,
+            test_id: test_id.to_owned(),
             event_type,
             framework: self.framework.clone(),
             step_name: None,
@@ -149,17 +159,20 @@ impl Emitter {
             duration_ms: attempt.time,
             created_at: attempt
                 .timestamp
-                .or(case.attempt.timestamp)
+                .or(case.timestamp)
                 .or_else(|| suite.and_then(|suite| suite.timestamp))
                 .or(self.created_at),
-            metadata,
+            metadata: Metadata::of(entries),
         }
     }
 }
 
+/// As many as a test has that passed.
+const USUAL_ENTRIES: usize = 6;
+
 /// The attempt that a `<testcase>` itself stands for, with the texts of the element. One that was
 /// repeated and shows no failure did not pass: the file does not say how it went.
-fn own_attempt(case: &mut Case) -> Attempt {
+fn own_attempt(case: &Case, message: Option<String>, error_type: Option<String>) -> Attempt {
     let outcome = match (case.failures, case.errors) {
         (1.., _) => Outcome::Failed,
         (0, 1..) => Outcome::Error,
@@ -167,18 +180,18 @@ fn own_attempt(case: &mut Case) -> Attempt {
     };
     Attempt {
         outcome,
-        time: case.attempt.time,
-        timestamp: case.attempt.timestamp,
-        message: case.attempt.message.take(),
-        error_type: case.attempt.error_type.take(),
+        time: case.time,
+        timestamp: case.timestamp,
+        message,
+        error_type,
     }
 }
 
 /// What the children of a `<testcase>` say together.
-fn status(case: &Case) -> Status {
+fn status(case: &Case, error_type: Option<&str>) -> Status {
     if case.failures > 0 {
         // cargo-nextest says so; nobody else does.
-        return match case.attempt.error_type.as_deref() {
+        return match error_type {
             Some("test timeout") => Status::Timeout,
             Some(_) | None => Status::Failed,
         };

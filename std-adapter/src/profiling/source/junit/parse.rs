@@ -4,14 +4,16 @@ use std::io::BufRead;
 
 use quick_xml::events::BytesStart;
 
-use super::attributes::KNOWN;
-use super::report::{Attempt, Case, Outcome, Report, Skip, Suite};
-use crate::profiling::source::attributes::Attributes;
+use super::attributes::Attribute;
+use super::group;
+use super::report::{Attempt, Case, Outcome, Report, SEPARATOR, Skip, Span, Suite};
 use crate::profiling::source::failure::{Failure, short};
 use crate::profiling::source::tap::{Position, Tap};
 use crate::profiling::source::text;
-use crate::profiling::source::xml::{self, Here};
+use crate::profiling::source::xml::{self, Here, Places};
 use crate::profiling::source::{Found, Problem};
+
+type Attributes<'t> = crate::profiling::source::attributes::Attributes<'t, Attribute>;
 
 /// Reads a whole report.
 pub(super) fn parse<R: BufRead>(tap: Tap<R>) -> Result<Report, Failure> {
@@ -43,10 +45,18 @@ enum Frame {
         counted: bool,
     },
     Suite(usize),
-    Case(Box<Case>),
-    /// A child of a test that says how it went, or how an attempt of it did.
-    Verdict(Verdict, Attempt, String),
+    /// The last of the report's cases.
+    Case,
+    Verdict(Box<Told>),
     Other,
+}
+
+/// A child of a test that says how it went, or how an attempt of it did.
+struct Told {
+    verdict: Verdict,
+    attempt: Attempt,
+    /// Its text, from which the message is made if no attribute has one.
+    text: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,14 +76,8 @@ impl xml::Walk for Walk {
             return Err(Problem::TooDeep { limit: MAX_DEPTH });
         }
         let parent = self.stack.last();
-        let told = matches!(parent, None | Some(Frame::Case(_)));
-        let attributes = if told || matches!(name, "testsuite" | "testcase" | "failure" | "error") {
-            Attributes::read(tag, &KNOWN)
-        } else {
-            // Properties and the like.
-            Attributes::pass_over(tag, &KNOWN)
-        };
-        let mut attributes = attributes.map_err(Problem::Malformed)?;
+        let mut attributes = Attributes::new();
+        attributes.read(tag).map_err(Problem::Malformed)?;
         let frame = match (name, parent) {
             (_, None) if self.closed => {
                 return Err(Problem::Malformed(format!(
@@ -87,20 +91,20 @@ impl xml::Walk for Walk {
             }
             ("testsuite", None) => {
                 self.report.root_at = Some(here.at());
-                self.suite(here.at(), &mut attributes, None)
+                self.suite(here, &mut attributes, None)
             }
             ("testsuite", Some(Frame::Root { counted })) => {
                 let counted = *counted;
-                self.suite(here.at(), &mut attributes, Some((None, counted)))
+                self.suite(here, &mut attributes, Some((None, counted)))
             }
             ("testsuite", Some(&Frame::Suite(around))) => {
-                self.suite(here.at(), &mut attributes, Some((Some(around), false)))
+                self.suite(here, &mut attributes, Some((Some(around), false)))
             }
-            ("testcase", Some(Frame::Root { .. })) => self.case(here.at(), &mut attributes, None),
-            ("testcase", Some(&Frame::Suite(suite))) => self.case(here.at(), &mut attributes, Some(suite)),
+            ("testcase", Some(Frame::Root { .. })) => self.case(here, &mut attributes, None),
+            ("testcase", Some(&Frame::Suite(suite))) => self.case(here, &mut attributes, Some(suite)),
             ("failure" | "error", Some(Frame::Root { .. } | Frame::Suite(_))) => {
                 let message = attributes
-                    .take("message")
+                    .take(Attribute::Message)
                     .and_then(|text| text::first_line(&text));
                 let message = message.unwrap_or_else(|| "no message".to_owned());
                 self.report.warnings.push(
@@ -109,14 +113,14 @@ impl xml::Walk for Walk {
                 );
                 Frame::Other
             }
-            ("testcase" | "testsuite", Some(Frame::Case(_) | Frame::Verdict(..) | Frame::Other)) => {
+            ("testcase" | "testsuite", Some(Frame::Case | Frame::Verdict(_) | Frame::Other)) => {
                 let inside = here.outer().unwrap_or_default().to_owned();
                 self.report
                     .warnings
                     .push(here.at(), format!("<{name}> inside <{inside}>: left out"));
                 Frame::Other
             }
-            (_, Some(Frame::Case(_))) => self.verdict(name, &mut attributes),
+            (_, Some(Frame::Case)) => self.verdict(name, &mut attributes),
             (_, None) if name.eq_ignore_ascii_case("html") => return Err(Problem::WrongKind(Found::Html)),
             (_, None) => return Err(Problem::WrongKind(Found::OtherXml(short(name).into_owned()))),
             (_, Some(_)) => Frame::Other,
@@ -138,7 +142,8 @@ impl xml::Walk for Walk {
                     short(raw.trim())
                 )))
             }
-            Some(Frame::Verdict(_, Attempt { message: None, .. }, kept)) => {
+            Some(Frame::Verdict(told)) if told.attempt.message.is_none() => {
+                let kept = &mut told.text;
                 // Leading blank lines are dropped and what is kept stays small.
                 let raw = if kept.is_empty() { raw.trim_start() } else { raw };
                 if kept.len() < text::MAX_MESSAGE * 4 && !kept.contains('\n') {
@@ -157,35 +162,41 @@ impl xml::Walk for Walk {
         };
         self.closed = self.stack.is_empty();
         match frame {
-            Frame::Case(case) => self.close_case(*case),
-            Frame::Verdict(verdict, mut attempt, kept) => {
+            Frame::Case => self.close_case(),
+            Frame::Verdict(told) => {
+                let Told {
+                    verdict,
+                    mut attempt,
+                    text,
+                } = *told;
                 if attempt.message.is_none() {
-                    attempt.message = text::first_line(&kept);
+                    attempt.message = text::first_line(&text);
                 }
-                if let Some(Frame::Case(case)) = self.stack.last_mut() {
-                    Self::judge(&mut self.report, case, verdict, attempt);
-                }
+                self.judge(verdict, attempt);
             }
             Frame::Root { .. } | Frame::Suite(_) | Frame::Other => {}
         }
     }
 
-    fn end(&mut self) -> Result<(), Problem> {
+    fn end(&mut self, places: &Places<'_>) -> Result<(), Problem> {
         if !self.closed {
             return Err(Problem::Malformed("no root element".to_owned()));
         }
+        group::group(&mut self.report, places);
         Ok(())
     }
 
     fn complete_tests(&self) -> Option<u64> {
-        let complete = u64::try_from(self.report.cases.len()).unwrap_or(u64::MAX);
+        let begun = u64::try_from(self.report.cases.len()).unwrap_or(u64::MAX);
+        let open = self.stack.iter().any(|frame| matches!(frame, Frame::Case));
+        let complete = begun - u64::from(open);
         self.report.root_at.map(|_| complete)
     }
 }
 
 impl Walk {
     fn root(&mut self, attributes: &mut Attributes<'_>) -> Frame {
-        let name = attributes.take("name").unwrap_or_default();
+        let name = attributes.take(Attribute::Name).unwrap_or_default();
         self.report.pytest |= name == "pytest tests";
         let declared = attributes.declared();
         self.report.declared.add(declared);
@@ -196,11 +207,11 @@ impl Walk {
 
     fn suite(
         &mut self,
-        at: Position,
+        here: &mut Here<'_, '_>,
         attributes: &mut Attributes<'_>,
         around: Option<(Option<usize>, bool)>,
     ) -> Frame {
-        let name = attributes.take_owned("name").unwrap_or_default();
+        let name = attributes.take_owned(Attribute::Name).unwrap_or_default();
         self.report.pytest |= name == "pytest";
         let outer = around
             .and_then(|(suite, _)| suite)
@@ -211,7 +222,7 @@ impl Walk {
         if !counted {
             self.report.declared.add(declared);
         }
-        let timestamp = self.timestamp(at, attributes).or(inherited);
+        let timestamp = self.timestamp(here, attributes).or(inherited);
         self.report.suites.push(Suite {
             name,
             timestamp,
@@ -220,41 +231,57 @@ impl Walk {
         Frame::Suite(self.report.suites.len() - 1)
     }
 
-    fn case(&mut self, at: Position, attributes: &mut Attributes<'_>, suite: Option<usize>) -> Frame {
-        let classname = attributes.take_owned("classname").unwrap_or_default();
-        let name = attributes.take_owned("name").unwrap_or_default();
-        let timestamp = self.timestamp(at, attributes);
-        let time = attributes.time();
-        let line = attributes.take("line").and_then(|line| line.trim().parse().ok());
-        let said = attributes.said();
-        let index = self.cases;
-        self.cases += 1;
-        Frame::Case(Box::new(Case {
-            index,
-            at,
+    fn case(
+        &mut self,
+        here: &mut Here<'_, '_>,
+        attributes: &mut Attributes<'_>,
+        suite: Option<usize>,
+    ) -> Frame {
+        let class = attributes.take(Attribute::Classname).unwrap_or_default();
+        let name = attributes.take(Attribute::Name).unwrap_or_default();
+        if class.is_empty() && name.is_empty() {
+            // A warning tells this place.
+            here.at();
+        }
+        let separator = if class.is_empty() { "" } else { SEPARATOR };
+        let id = self.report.texts.add(&[&class, separator, &name]);
+        let file = attributes.take(Attribute::File).map(|file| self.file(&file));
+        let line = attributes.take(Attribute::Line);
+        let case = Case {
+            index: self.cases,
+            at: here.mark(),
             suite,
-            classname,
-            name,
-            file: attributes.take_owned("file"),
-            line,
+            id,
+            class: class.len(),
+            file,
+            line: line.and_then(|line| line.trim().parse().ok()),
             failures: 0,
             errors: 0,
             skip: None,
-            said,
-            attempt: Attempt {
-                outcome: Outcome::Untold,
-                time,
-                timestamp,
-                message: None,
-                error_type: None,
-            },
-            before: Vec::new(),
-            after: Vec::new(),
-        }))
+            timestamp: self.timestamp(here, attributes),
+            time: attributes.time(),
+            said: attributes.said(),
+            occurrence: 1,
+            more: None,
+        };
+        self.cases += 1;
+        self.report.cases.push(case);
+        Frame::Case
+    }
+
+    /// The file of a test, which is often that of the test before.
+    fn file(&mut self, file: &str) -> Span {
+        let texts = &mut self.report.texts;
+        let before = self.report.cases.last().and_then(|case| case.file);
+        before
+            .filter(|&before| texts.get(before) == file)
+            .unwrap_or_else(|| texts.add(&[file]))
     }
 
     fn verdict(&mut self, name: &str, attributes: &mut Attributes<'_>) -> Frame {
-        let error_type = attributes.take_owned("type").filter(|kind| !kind.is_empty());
+        let error_type = attributes
+            .take_owned(Attribute::Type)
+            .filter(|kind| !kind.is_empty());
         self.report.pytest |= error_type
             .as_deref()
             .is_some_and(|kind| kind.starts_with("pytest."));
@@ -272,7 +299,7 @@ impl Walk {
             _ => return Frame::Other,
         };
         let message = attributes
-            .take("message")
+            .take(Attribute::Message)
             .and_then(|text| text::first_line(&text));
         let timestamp = attributes.timestamp().map(|(at, _)| at);
         let attempt = Attempt {
@@ -282,22 +309,34 @@ impl Walk {
             message,
             error_type,
         };
-        Frame::Verdict(verdict, attempt, String::new())
+        Frame::Verdict(Box::new(Told {
+            verdict,
+            attempt,
+            text: String::new(),
+        }))
     }
 
-    fn timestamp(&mut self, at: Position, attributes: &mut Attributes<'_>) -> Option<jiff::Timestamp> {
+    fn timestamp(
+        &mut self,
+        here: &mut Here<'_, '_>,
+        attributes: &mut Attributes<'_>,
+    ) -> Option<jiff::Timestamp> {
         let (timestamp, assumed) = attributes.timestamp()?;
         if assumed && !std::mem::replace(&mut self.told_zone, true) {
             self.report.warnings.push(
-                at,
+                here.at(),
                 "`timestamp` has no zone; this and the others are taken as UTC",
             );
         }
         Some(timestamp)
     }
 
-    fn judge(report: &mut Report, case: &mut Case, verdict: Verdict, attempt: Attempt) {
-        let [failures, errors, skipped] = &mut report.elements;
+    fn judge(&mut self, verdict: Verdict, attempt: Attempt) {
+        // Whose child it is: verdicts are children of tests only.
+        let Some(case) = self.report.cases.last_mut() else {
+            return;
+        };
+        let [failures, errors, skipped] = &mut self.report.elements;
         match verdict {
             Verdict::Failure => {
                 case.failures += 1;
@@ -311,30 +350,31 @@ impl Walk {
                 case.skip = Some(skip);
                 *skipped += 1;
             }
-            Verdict::Before => return case.before.push(attempt),
-            Verdict::After => return case.after.push(attempt),
+            Verdict::Before => return case.more().before.push(attempt),
+            Verdict::After => return case.more().after.push(attempt),
         }
         // The first message is the one that tells; a later one may be "contains 1 failed subtest".
-        if case.attempt.message.is_none() && case.attempt.error_type.is_none() {
-            case.attempt.message = attempt.message;
-            case.attempt.error_type = attempt.error_type;
+        let more = case.more();
+        if more.message.is_none() && more.error_type.is_none() {
+            more.message = attempt.message;
+            more.error_type = attempt.error_type;
         }
     }
 
-    fn close_case(&mut self, mut case: Case) {
+    fn close_case(&mut self) {
+        let Some(case) = self.report.cases.last_mut() else {
+            return;
+        };
         case.end();
-        if case.name.is_empty() && case.classname.is_empty() {
-            let why = case
-                .attempt
-                .message
-                .map_or_else(String::new, |message| format!(": {message}"));
+        if self.report.texts.get(case.id).is_empty() {
+            let why = case.more().message.take();
+            let why = why.map_or_else(String::new, |message| format!(": {message}"));
             self.report.warnings.push(
-                case.at,
+                case.at.at.unwrap_or(Position::START),
                 format!("<testcase> without a name: not a test, the run was interrupted here{why}"),
             );
-            return;
+            self.report.cases.pop();
         }
-        self.report.cases.push(case);
     }
 }
 

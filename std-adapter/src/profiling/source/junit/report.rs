@@ -6,12 +6,15 @@ use crate::profiling::event::{Millis, Status};
 use crate::profiling::identity::Fingerprint;
 use crate::profiling::source::Position;
 use crate::profiling::source::warnings::Warnings;
+use crate::profiling::source::xml::Mark;
 
 /// A report read to its end.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) cases: Vec<Case>,
     pub(super) suites: Vec<Suite>,
+    /// Names of tests and files.
+    pub(super) texts: Texts,
     pub(super) warnings: Warnings,
     /// Whether anything in the file says that pytest wrote it.
     pub(super) pytest: bool,
@@ -24,6 +27,31 @@ pub(super) struct Report {
     pub(super) fingerprint: Option<Fingerprint>,
 }
 
+/// Texts, one behind the other: a million short ones are one block of memory.
+#[derive(Debug, Default)]
+pub(super) struct Texts(String);
+
+/// A part of [`Texts`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Texts {
+    /// Keeps the parts as one text.
+    pub(super) fn add(&mut self, parts: &[&str]) -> Span {
+        let start = self.0.len();
+        self.0.extend(parts.iter().copied());
+        let end = self.0.len();
+        Span { start, end }
+    }
+
+    pub(super) fn get(&self, span: Span) -> &str {
+        self.0.get(span.start..span.end).unwrap_or_default()
+    }
+}
+
 /// A suite: what its tests inherit.
 #[derive(Debug)]
 pub(super) struct Suite {
@@ -33,28 +61,47 @@ pub(super) struct Suite {
     pub(super) counted: bool,
 }
 
-/// One `<testcase>`.
-#[derive(Clone, Debug)]
+/// One `<testcase>`, and later one test: the element of its last attempt.
+#[derive(Debug, Default)]
 pub(super) struct Case {
     /// Number of the element in the file, from 0.
     pub(super) index: u64,
-    pub(super) at: Position,
+    /// Where it begins.
+    pub(super) at: Mark,
     pub(super) suite: Option<usize>,
-    pub(super) classname: String,
-    pub(super) name: String,
-    pub(super) file: Option<String>,
+    /// `classname::name`, or the name alone.
+    pub(super) id: Span,
+    /// Bytes of the class in `id`.
+    pub(super) class: usize,
+    pub(super) file: Option<Span>,
     pub(super) line: Option<u64>,
     pub(super) failures: u64,
     pub(super) errors: u64,
     pub(super) skip: Option<Skip>,
     /// How it ended by its attributes, unless it passed.
     pub(super) said: Option<Status>,
-    /// Its own attempt.
-    pub(super) attempt: Attempt,
-    /// Attempts before its own.
+    pub(super) time: Option<Millis>,
+    pub(super) timestamp: Option<Timestamp>,
+    /// Which of the tests of this suite, class and name, from 1.
+    pub(super) occurrence: u64,
+    /// What most tests do not have.
+    pub(super) more: Option<Box<More>>,
+}
+
+/// What only tests have that did not pass at once.
+#[derive(Debug, Default)]
+pub(super) struct More {
+    /// As in an [`Attempt`].
+    pub(super) message: Option<String>,
+    pub(super) error_type: Option<String>,
+    /// Attempts in elements before this one.
+    pub(super) earlier: Vec<Case>,
+    /// Attempts in this element, before its own.
     pub(super) before: Vec<Attempt>,
-    /// Attempts after its own.
+    /// And after its own.
     pub(super) after: Vec<Attempt>,
+    /// What broke in teardown after the test had failed already.
+    pub(super) teardown: Option<String>,
 }
 
 /// Why a test counts as not run.
@@ -75,10 +122,29 @@ impl Case {
         self.errors += u64::from(self.said == Some(Status::Error));
         self.skip = (self.said == Some(Status::Skipped)).then_some(Skip::Skipped);
     }
+
+    pub(super) fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    /// Its class, and its name.
+    pub(super) fn names<'t>(&self, texts: &'t Texts) -> (&'t str, &'t str) {
+        let id = texts.get(self.id);
+        let (class, name) = id.split_at_checked(self.class).unwrap_or(("", id));
+        (
+            class,
+            name.strip_prefix(SEPARATOR)
+                .filter(|_| !class.is_empty())
+                .unwrap_or(name),
+        )
+    }
 }
 
+/// What stands between the class and the name of a test in its id.
+pub(super) const SEPARATOR: &str = "::";
+
 /// What is known of one attempt.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Attempt {
     pub(super) outcome: Outcome,
     pub(super) time: Option<Millis>,

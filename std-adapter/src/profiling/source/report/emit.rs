@@ -5,10 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::io::BufRead;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Record, Report, Step, Test};
-use crate::profiling::event::{Event, EventType, Status};
+use crate::profiling::event::{Event, EventType, Metadata, Status};
 use crate::profiling::identity::{self, EventIds, Fingerprint};
 use crate::profiling::source::failure::Failure;
 use crate::profiling::source::tap::Tap;
@@ -76,6 +76,8 @@ struct Emitter {
     run_id: String,
     framework: String,
     ids: EventIds,
+    /// What the id of the present event is made from, in a block of memory for all of them.
+    content: String,
     run_at: Option<Timestamp>,
     created_at: Option<Timestamp>,
     /// How many tests of an id there were.
@@ -92,6 +94,7 @@ impl Emitter {
             records: report.records.into_iter(),
             position: 0,
             ids: EventIds::new(&run_id, fingerprint),
+            content: String::new(),
             run_id,
             framework: options
                 .framework
@@ -137,45 +140,45 @@ impl Emitter {
         let mut event = self.event(&test.id, EventType::TestEnd, 1);
         event.duration_ms = test.duration;
         event.created_at = test.at.or(event.created_at);
-        event.metadata = collect(test.metadata);
-        put(
-            &mut event,
-            "status",
-            test.status.unwrap_or(Status::Unknown).as_str(),
-        );
-        put(&mut event, "attempts", attempts);
-        if test.flaky {
-            put(&mut event, "flaky", true);
-        }
-        if let Some(message) = test.message {
-            put(&mut event, "message", message);
-        }
         let occurrence = self.seen.entry(test.id).or_default();
         *occurrence += 1;
-        if *occurrence > 1 {
-            put(&mut event, "occurrence", *occurrence);
+        let mut entries = test.metadata;
+        let mut put = |name: &'static str, value: Value| entries.push((name.into(), value));
+        put("status", test.status.unwrap_or(Status::Unknown).as_str().into());
+        put("attempts", attempts.into());
+        if test.flaky {
+            put("flaky", true.into());
         }
+        if let Some(message) = test.message {
+            put("message", message.into());
+        }
+        if *occurrence > 1 {
+            put("occurrence", (*occurrence).into());
+        }
+        event.metadata = Metadata::of(entries);
         into.push_back(Item::Event(event));
     }
 
-    fn step(&self, test_id: &str, step: Step, number: u64, test_at: Option<Timestamp>) -> Event {
+    fn step(&mut self, test_id: &str, step: Step, number: u64, test_at: Option<Timestamp>) -> Event {
         let mut event = self.event(test_id, step.kind, number);
         event.step_name = step.name;
         event.duration_ms = step.duration;
         event.created_at = step.at.or(test_at).or(event.created_at);
-        event.metadata = collect(step.metadata);
+        event.metadata = Metadata::of(step.metadata);
         event
     }
 
-    fn event(&self, test_id: &str, event_type: EventType, number: u64) -> Event {
+    fn event(&mut self, test_id: &str, event_type: EventType, number: u64) -> Event {
         let number = match number {
             // Nearly always.
             1 => Cow::Borrowed("1"),
             more => Cow::Owned(more.to_string()),
         };
-        let content = [event_type.as_str(), " ", &number, " ", test_id].map(str::as_bytes);
+        self.content.clear();
+        self.content
+            .extend([event_type.as_str(), " ", &number, " ", test_id]);
         Event {
-            event_id: self.ids.id(self.position, &content),
+            event_id: self.ids.id(self.position, self.content.as_bytes()),
             run_id: self.run_id.clone(),
             test_id: test_id.to_owned(),
             event_type,
@@ -185,19 +188,11 @@ impl Emitter {
             end_time: None,
             duration_ms: None,
             created_at: self.run_at.or(self.created_at),
-            metadata: Map::new(),
+            metadata: Metadata::new(),
         }
     }
 }
 
-fn put(event: &mut Event, name: &str, value: impl Into<Value>) {
-    event.metadata.insert(name.to_owned(), value.into());
-}
-
-fn collect(metadata: Vec<(&'static str, Value)>) -> Map<String, Value> {
-    let mut map = Map::new();
-    for (name, value) in metadata {
-        map.insert(name.to_owned(), value);
-    }
-    map
+fn put(event: &mut Event, name: &'static str, value: impl Into<Value>) {
+    event.metadata.insert(name, value.into());
 }

@@ -47,7 +47,7 @@ impl Ended {
             return;
         }
         (step.at, step.duration) = (self.at, self.duration);
-        step.metadata.push(("status", self.status().as_str().into()));
+        step.put("status", self.status().as_str());
         test.steps.push(step);
     }
 

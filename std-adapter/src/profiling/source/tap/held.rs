@@ -1,12 +1,9 @@
-//! An input read into memory where it fits: parsed there without a copy, and hashed beside that.
+//! An input read into memory where it fits, to be parsed there without a copy.
 
 use std::io::{self, BufRead};
-use std::thread;
-
-use sha2::{Digest as _, Sha256};
 
 use super::{Position, Tap};
-use crate::profiling::identity::Fingerprint;
+use crate::profiling::identity::{Fingerprint, Fingerprinter};
 
 /// What was read of an input.
 pub(crate) enum Held<R> {
@@ -21,7 +18,7 @@ pub(crate) struct Whole {
     bytes: Vec<u8>,
     /// The place of the first byte.
     at: Position,
-    hasher: Option<Sha256>,
+    hasher: Option<Fingerprinter>,
     /// How many of the bytes the hasher has seen.
     ahead: usize,
     /// Of what was decoded: the fingerprint of the file as it is.
@@ -70,35 +67,20 @@ impl Whole {
         self.at
     }
 
-    /// What `read` makes of the bytes, and the fingerprint of all that has passed. A hash takes as
-    /// long as a parser that skims: in a large input, each has a thread of its own.
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&[u8]) -> T) -> (T, Option<Fingerprint>) {
-        let bytes = self.bytes.as_slice();
-        if self.hasher.is_none() || bytes.len() < BESIDE {
-            return (read(bytes), self.fingerprint());
-        }
-        thread::scope(|scope| {
-            let hashing = thread::Builder::new()
-                .name("crossbridge-hash".to_owned())
-                .spawn_scoped(scope, || self.fingerprint());
-            let read = read(bytes);
-            // Without another thread it is done here.
-            let hashed = hashing.ok().and_then(|hashing| hashing.join().ok());
-            (read, hashed.unwrap_or_else(|| self.fingerprint()))
-        })
+    /// All that was left of the input.
+    pub(crate) const fn bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
     }
 
-    fn fingerprint(&self) -> Option<Fingerprint> {
-        let fresh = self.bytes.get(self.ahead..).unwrap_or_default();
-        match &self.hasher {
-            Some(hasher) => Some(Fingerprint::finish(hasher.clone().chain_update(fresh))),
-            None => self.decoded,
-        }
+    /// The fingerprint of all that has passed.
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+        let Some(mut hasher) = self.hasher.clone() else {
+            return self.decoded;
+        };
+        hasher.update(self.bytes.get(self.ahead..).unwrap_or_default());
+        Some(hasher.fingerprint())
     }
 }
-
-/// From how many bytes on a thread is worth its start, some 15 µs: 128 KiB, which are hashed in 90 µs.
-const BESIDE: usize = 128 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -109,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_fingerprint_is_of_all_that_passed_however_it_is_read() {
-        for size in [10, BESIDE - 1, BESIDE, 3 * BESIDE] {
+        for size in [10, 1 << 16, (3 << 17) + 1] {
             let text: Vec<u8> = (0..=u8::MAX).cycle().take(size).collect();
             for (buffer, before) in [(7, 0), (7, 3), (1 << 16, 3)] {
                 for limit in [0, 1, 4, size, usize::MAX] {
@@ -117,7 +99,7 @@ mod tests {
                     tap.read_exact(&mut vec![0; before]).unwrap();
                     let rest = text.get(before..).unwrap();
                     let (read, fingerprint) = match tap.hold(u64::try_from(limit).unwrap_or(u64::MAX)) {
-                        Held::Whole(whole) => whole.read(<[u8]>::to_vec),
+                        Held::Whole(whole) => (whole.bytes().to_vec(), whole.fingerprint()),
                         Held::Part(mut tap) => {
                             let mut read = Vec::new();
                             tap.read_to_end(&mut read).unwrap();

@@ -9,6 +9,8 @@ use crate::profiling::source::input::Input;
 struct Written {
     told: String,
     open: u64,
+    /// Of the elements whose places were not asked for.
+    marks: Vec<Mark>,
 }
 
 impl Walk for Written {
@@ -16,6 +18,8 @@ impl Walk for Written {
         // The places of some are not asked for.
         if tag.name().into_inner() != "b" {
             write!(self.told, "{} ", here.at()).unwrap();
+        } else {
+            self.marks.push(here.mark());
         }
         write!(self.told, "<{}> ", tag.as_ref()).unwrap();
         if let Some((name, at)) = here.outer().zip(here.outer_at()) {
@@ -35,7 +39,10 @@ impl Walk for Written {
         self.told.push_str("</> ");
     }
 
-    fn end(&mut self) -> Result<(), Problem> {
+    fn end(&mut self, places: &Places<'_>) -> Result<(), Problem> {
+        for mark in &self.marks {
+            write!(self.told, "at {} ", places.of(*mark)).unwrap();
+        }
         Ok(())
     }
 
@@ -78,7 +85,7 @@ fn a_stream_says_what_memory_says() {
     assert_eq!(
         told(text, IN_MEMORY),
         format!(
-            r#""\n" "\n" 3:1 <a b='1'{}  c='&lt;'> "\n" "t" "&" "u " "\n" 5:31 <empty> in a 3:1 </> "\n" "<" "é" <b> in a 3:1 6:19 <c d='>'> in b 6:16 </> </> "\n" </> "\n"  Some({hash:?})"#,
+            r#""\n" "\n" 3:1 <a b='1'{}  c='&lt;'> "\n" "t" "&" "u " "\n" 5:31 <empty> in a 3:1 </> "\n" "<" "é" <b> in a 3:1 6:19 <c d='>'> in b 6:16 </> </> "\n" </> "\n" at 6:16  Some({hash:?})"#,
             '\n'
         )
     );

@@ -234,10 +234,8 @@ mod tests {
         event.step_name = Some(String::new());
         event.duration_ms = Some(Millis::new(250.125).unwrap());
         event.created_at = Some("2026-11-21T16:53:04.026751123Z".parse().unwrap());
-        event.metadata = serde_json::json!({"status": "say \"hi\"", "status_code": 200, "method": 7})
-            .as_object()
-            .cloned()
-            .unwrap();
+        let metadata = serde_json::json!({"status": "say \"hi\"", "status_code": 200, "method": 7});
+        event.metadata = serde_json::from_value(metadata).unwrap();
         let lines = [Identity::Time, Identity::Tag].map(|identity| line(&event, identity));
         insta::assert_snapshot!(lines.concat());
     }

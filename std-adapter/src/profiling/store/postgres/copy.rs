@@ -13,9 +13,9 @@ use std::cell::Cell;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use jiff::Timestamp;
-use serde::Serialize as _;
+use serde::Serialize;
+use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::profiling::event::{Event, Millis, Seconds, format_timestamp};
@@ -144,7 +144,7 @@ fn exact_row(out: &mut BytesMut, event: &Event) {
         Some(step) => text(out, &shown(step)),
         None => null(out),
     }
-    let mut visible = Value::Object(event.metadata.clone());
+    let mut visible = Value::Object(event.metadata.clone().into());
     show(&mut visible);
     if let Value::Object(visible) = &visible {
         let _kept = metadata(out, visible);
@@ -207,7 +207,7 @@ pub(super) fn timestamp(micros: i64, left: i16) -> Option<Timestamp> {
 }
 
 /// Writes an object as `jsonb`; whether that gives it back as it is.
-fn metadata(out: &mut BytesMut, metadata: &Map<String, Value>) -> bool {
+fn metadata(out: &mut BytesMut, metadata: &impl Serialize) -> bool {
     let altered = Cell::new(false);
     let mut start = out.len();
     sized(out, |out| {

@@ -376,7 +376,7 @@ fn the_views_answer_the_usual_questions() {
         event.duration_ms = Some(Millis::new(duration).unwrap());
         event.step_name = Some("step".to_owned());
         event.created_at = Some("2026-11-21T16:53:04.5Z".parse().unwrap());
-        event.metadata = metadata.as_object().cloned().unwrap_or_default();
+        event.metadata = serde_json::from_value(metadata).unwrap();
         batch.push(event);
     };
     let test = json!({"status": "passed", "attempts": 2, "flaky": true, "message": "a\0b"});

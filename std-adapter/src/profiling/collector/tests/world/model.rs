@@ -85,10 +85,10 @@ impl Disk for ModelSpool {
     }
 }
 
-/// All of one size.
+/// All of one size, of which as many are within the bound of memory as within that of events.
 pub(super) fn event(id: u32) -> Event {
     let mut event = Event::new(format!("{id:010}"), "run", "test", EventType::TestEnd);
-    event.metadata.insert("status".to_owned(), "passed".into());
+    event.metadata.insert("message", "x".repeat(450).into());
     event
 }
 
