@@ -321,6 +321,51 @@ fn providers_may_be_a_list_or_a_mapping() {
 }
 
 #[test]
+fn the_section_goes_before_what_is_built_in_and_a_provider_before_the_section() {
+    let times = |text: &str| {
+        let config = parse(text).unwrap();
+        let monitor = config.path("profiling_storage").unwrap().guard.health.unwrap();
+        (monitor.interval.as_secs(), monitor.timeout.as_secs())
+    };
+    assert_eq!(
+        times("runtime: { health_checks: { failure_threshold: 2 } }"),
+        (20, 5)
+    );
+    assert_eq!(
+        times("runtime: { health_checks: { interval: 3, timeout: 1 } }"),
+        (3, 1)
+    );
+    let own =
+        "runtime: { health_checks: { interval: 3, timeout: 1, providers: { database: { timeout: 2 } } } }";
+    assert_eq!(times(own), (3, 2));
+}
+
+#[test]
+fn a_timeout_of_what_nobody_probes_has_no_effect() {
+    let unused = |text: &str| {
+        let config = parse(text).unwrap();
+        let paths = config.not_in_use().iter().map(|entry| entry.path.to_string());
+        paths
+            .map(|path| path.replace("runtime.health_checks.", ""))
+            .collect::<Vec<_>>()
+    };
+    let file = |rest: &str| {
+        format!(
+            "runtime: {{ health_checks: {{ timeout: 1, providers: {{ database: {{ interval: 3 }}, ai_provider: {{ timeout: 2 }}, mine: {{ timeout: 2 }} }} }}, {rest} }}"
+        )
+    };
+    assert_eq!(
+        unused(&file("")),
+        ["providers.ai_provider.timeout", "providers.mine.timeout"]
+    );
+    let elsewhere = "paths: { profiling_storage: { health: mine } }";
+    assert_eq!(
+        unused(&file(elsewhere)),
+        ["timeout", "providers.ai_provider.timeout"]
+    );
+}
+
+#[test]
 fn inline_policies_of_another_file_know_their_place() {
     let text = "scenario: x\npolicies:\n  retry: { policies: { r: { max_attempts: 4 } } }\n  paths: { p: { retry: r } }\n";
     let path = KeyPath::root().key("policies");

@@ -9,8 +9,9 @@
 //! ```
 //!
 //! `providers` may be a list of `{ name: …, … }` too. The four that the platform knows are there
-//! without being written. A result counts for three intervals, and probes come three times as often
-//! while results are mixed.
+//! without being written, with times of their own where the section says none. A result counts for
+//! three intervals, and probes come three times as often while results are mixed. Who probes is
+//! `crossbridge serve`, its store; elsewhere the outcomes of real calls are the evidence.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -37,10 +38,11 @@ pub(super) struct HealthFile {
     /// Whether anything is watched at all.
     #[schemars(extend("default" = true))]
     enabled: Option<bool>,
-    /// Between probes. A result counts for three intervals.
+    /// Between probes of those that say nothing else. A result counts for three intervals.
     #[schemars(extend("default" = Seconds(MonitorConfig::DEFAULT.interval)))]
     interval: Option<Seconds>,
-    /// Accepted, without effect: no probes are run.
+    /// How long a probe may take, of those that say nothing else.
+    #[schemars(extend("default" = Seconds(MonitorConfig::DEFAULT.timeout)))]
     timeout: Option<Seconds>,
     /// Failures in a row that bring a target down.
     #[schemars(extend("default" = MonitorConfig::DEFAULT.fall))]
@@ -65,13 +67,13 @@ struct ProviderFile {
     /// Whether it is watched.
     #[schemars(extend("default" = true))]
     enabled: Option<bool>,
-    /// Accepted, without effect: no probes are run.
+    /// Accepted, without effect: stores are probed, each in the way of its kind.
     check_type: Option<CheckType>,
     /// Together with `check_type: callable`.
     callable: Option<String>,
     /// Between probes.
     interval: Option<Seconds>,
-    /// Accepted, without effect: no probes are run.
+    /// How long a probe may take.
     timeout: Option<Seconds>,
 }
 
@@ -139,7 +141,7 @@ impl Default for HealthChecks {
     }
 }
 
-/// Name, interval and timeout in seconds, as the platform ships them.
+/// Name, interval and timeout in seconds, as the platform ships them: for a section that says nothing.
 const BUILT_IN: [(&str, u64, u64); 4] = [
     ("ai_provider", 60, 15),
     ("embedding_provider", 60, 10),
@@ -180,11 +182,15 @@ pub(super) fn convert(file: &HealthFile, path: &KeyPath, problems: &mut Vec<Prob
     monitor(path, interval, timeout);
 
     let mut providers = BTreeMap::new();
-    for (name, interval, timeout) in BUILT_IN {
+    for (name, own_interval, own_timeout) in BUILT_IN {
+        let own = |section: Span, seconds| match section.said {
+            true => section.span,
+            false => Duration::from_secs(seconds),
+        };
         let config = MonitorConfig {
             rise,
             fall,
-            ..timed(Duration::from_secs(interval), Duration::from_secs(timeout))
+            ..timed(own(interval, own_interval), own(timeout, own_timeout))
         };
         let provider = Provider {
             enabled: true,
@@ -289,18 +295,22 @@ fn check_names(entries: &[(String, KeyPath, &ProviderFile)], problems: &mut Vec<
     }
 }
 
-/// The keys of the section that have no effect.
-pub(super) fn not_in_use(file: &HealthFile, path: &KeyPath) -> Vec<NotInUse> {
-    const NO_PROBES: &str = "no probes are run: health follows the outcomes of real calls";
+/// The keys of the section that have no effect, where stores are probed as the provider `probed` says.
+pub(super) fn not_in_use(file: &HealthFile, path: &KeyPath, probed: Option<&str>) -> Vec<NotInUse> {
+    const NO_PROBES: &str = "only the store of profiling events is probed, by `crossbridge serve`, in the way of \
+                             its kind: health follows the outcomes of real calls";
     let mut list = Vec::new();
-    if file.timeout.is_some() {
+    let entries = entries(file.providers.as_ref(), path);
+    let is_probed = |name: &str| file.enabled.unwrap_or(true) && probed == Some(name);
+    let own_timeout = (entries.iter()).any(|(name, _, given)| is_probed(name) && given.timeout.is_some());
+    if file.timeout.is_some() && (own_timeout || !probed.is_some_and(is_probed)) {
         list.push(NotInUse::new(path.key("timeout"), NO_PROBES));
     }
-    for (_, path, given) in entries(file.providers.as_ref(), path) {
+    for (name, path, given) in entries {
         if given.check_type.is_some() {
             list.push(NotInUse::new(path.key("check_type"), NO_PROBES));
         }
-        if given.timeout.is_some() {
+        if given.timeout.is_some() && !is_probed(&name) {
             list.push(NotInUse::new(path.key("timeout"), NO_PROBES));
         }
         if given.callable.is_some() {

@@ -253,7 +253,9 @@ impl Reader<'_> {
             let why = "tables of limits have a fixed size and drop what is idle";
             config.not_in_use.push(NotInUse::new(path, why));
         }
-        let list = health::not_in_use(&health, &base.key("health_checks"));
+        let storage = config.paths.get("profiling_storage");
+        let probed = storage.and_then(|path| path.uses.health.as_deref());
+        let list = health::not_in_use(&health, &base.key("health_checks"), probed);
         config.not_in_use.extend(list);
         config.not_in_use.extend(self.unused(base, &paths, &config));
         config

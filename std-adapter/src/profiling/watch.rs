@@ -15,6 +15,7 @@
 //!   keeps its thread. While it does, each further probe fails at once and starts no other thread: a
 //!   store that never answers costs one thread.
 //! - A probe that took more than half of the timeout was slow: the store is degraded.
+//! - Without a configuration nothing is watched: no probe is made and no write is evidence.
 //! - A write that the store refuses for the sake of its events says nothing about the store.
 //! - Health decides nothing here. Whether writes are made is for their guard to say, so a probe that
 //!   cannot see what a write can does not keep events back.
@@ -25,7 +26,7 @@
 //! use crossbridge_std::profiling::MemoryStore;
 //! use crossbridge_std::profiling::watch::StoreWatch;
 //!
-//! let watch = StoreWatch::start(MonitorConfig::DEFAULT, |_timeout| Ok(MemoryStore::new()))?;
+//! let watch = StoreWatch::start(Some(MonitorConfig::DEFAULT), |_timeout| Ok(MemoryStore::new()))?;
 //! assert_eq!(watch.count(Duration::from_secs(10)), Some(0));
 //! while watch.report().health == Health::Unknown {
 //!     std::thread::yield_now();
@@ -64,15 +65,16 @@ pub struct StoreWatch {
 
 impl StoreWatch {
     /// Starts to watch the store that `open` opens, in a thread of its own; the first probe is made
-    /// at once.
+    /// at once. Without a configuration its health stays unknown, and it can only be counted.
     ///
     /// # Errors
     /// The configuration is refused (`InvalidInput`), or there is no thread.
-    pub fn start<S, F>(config: MonitorConfig, open: F) -> io::Result<Self>
+    pub fn start<S, F>(watched: Option<MonitorConfig>, open: F) -> io::Result<Self>
     where
         S: EventStore + 'static,
         F: FnMut(Option<Duration>) -> Result<S, StoreError> + Clone + Send + 'static,
     {
+        let config = watched.unwrap_or(MonitorConfig::DEFAULT);
         let monitor = Monitor::new(config)
             .map_err(|refused| io::Error::new(io::ErrorKind::InvalidInput, refused.to_string()))?;
         let clock = SystemClock::new();
@@ -85,13 +87,16 @@ impl StoreWatch {
             }),
             changed: Condvar::new(),
             clock,
+            watched: watched.is_some(),
         });
         let counter = Prober::start(config.timeout, open.clone())?;
-        let prober = Prober::start(config.timeout, open)?;
-        let watched = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("crossbridge-health".to_owned())
-            .spawn(move || watched.run(&config, &prober))?;
+        if watched.is_some() {
+            let prober = Prober::start(config.timeout, open)?;
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new()
+                .name("crossbridge-health".to_owned())
+                .spawn(move || shared.run(&config, &prober))?;
+        }
         Ok(Self { shared, counter })
     }
 
@@ -204,6 +209,8 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     clock: SystemClock,
+    /// Whether results count.
+    watched: bool,
 }
 
 struct State {
@@ -227,6 +234,9 @@ impl Shared {
     }
 
     fn observe(&self, result: ProbeResult, error: Option<&StoreError>) {
+        if !self.watched {
+            return;
+        }
         let now = self.clock.now();
         let mut state = self.lock();
         state.change(now, error.map(|error| chain(error)), |monitor| {

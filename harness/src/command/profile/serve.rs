@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crossbridge_core::health::{Health, MonitorConfig};
+use crossbridge_core::health::Health;
 use crossbridge_harness::endpoint::{Endpoint, Reporter, Server, Settings, SourceLimits, Token};
 use crossbridge_std::profiling::collector::StartError;
 use crossbridge_std::profiling::store::chain;
@@ -38,8 +38,7 @@ pub(crate) fn run(args: &ServeArgs, config: Option<&Path>, output: &mut dyn Writ
     let policies = place.path()?.guard;
     let watch = {
         let target = place.target.clone();
-        let health = policies.health.unwrap_or(MonitorConfig::DEFAULT);
-        StoreWatch::start(health, move |timeout| target.open(timeout)).map_err(started)?
+        StoreWatch::start(policies.health, move |timeout| target.open(timeout)).map_err(started)?
     };
     let collector = {
         let settings = CollectorSettings {

@@ -46,6 +46,10 @@ fn scripted() -> (Sender<bool>, Prober) {
 }
 
 fn shared() -> Arc<Shared> {
+    watched(true)
+}
+
+fn watched(watched: bool) -> Arc<Shared> {
     Arc::new(Shared {
         state: Mutex::new(State {
             monitor: Monitor::new(MonitorConfig::DEFAULT).unwrap(),
@@ -55,6 +59,7 @@ fn shared() -> Arc<Shared> {
         }),
         changed: Condvar::new(),
         clock: SystemClock::new(),
+        watched,
     })
 }
 
@@ -110,6 +115,15 @@ fn real_writes_are_evidence_unless_the_events_are_at_fault() {
     store.write(&events, None).unwrap();
     store.write(&events, None).unwrap();
     assert_eq!(health(), Health::Healthy);
+}
+
+#[test]
+fn what_is_not_watched_has_no_evidence() {
+    let shared = watched(false);
+    let mut store = Witness(Arc::clone(&shared)).witnessed(MemoryStore::new());
+    let events = [Event::new("id", "run", "test", EventType::TestEnd)];
+    store.write(&events, None).unwrap();
+    assert_eq!(shared.lock().monitor.health(), Health::Unknown);
 }
 
 /// Twenty minutes of a store: it works, hangs, works slowly and works again.
