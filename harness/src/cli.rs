@@ -132,7 +132,7 @@ pub(crate) enum Command {
     #[command(after_help = schema::EXAMPLE)]
     Schema(SchemaArgs),
     /// Store test reports and profiling events, each once, and ask what is stored
-    #[command(subcommand)]
+    #[command(subcommand, after_help = profile::EXAMPLE)]
     Profile(ProfileCommand),
     /// Take profiling events over HTTP, from hooks in any language
     ///

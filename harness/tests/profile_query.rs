@@ -49,8 +49,24 @@ fn postgresql_and_sqlite_agree() {
     let place = shop();
     let ran = place.ingest(&[&fixture("jsonl/shop.jsonl"), "--store", &url]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
+    // A hook may write the status of a call as text.
+    let mut odd = String::new();
+    for (second, status) in [r#""503""#, r#""200""#, "404.0", r#""soon""#].iter().enumerate() {
+        odd += &format!(
+            r#"{{"run_id":"odd","test_id":"t","event_type":"http_request","duration_ms":1.5,"created_at":"2026-03-01T00:00:0{second}Z","metadata":{{"endpoint":"/odd","status_code":{status}}}}}"#
+        );
+        odd.push('\n');
+    }
+    place.write("odd.jsonl", &odd);
+    for store in ["sqlite:e.db", &url] {
+        let ran = place.ingest(&["odd.jsonl", "--store", store]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    let (_, calls) = place.query_json(&["slow-endpoints", "--run", "odd", "--store", &url]);
+    assert_eq!(calls["rows"][0]["errors"], 2, "{calls}");
     for filter in [
         &[][..],
+        &["--run", "odd"],
         &["--test", "pay"],
         &["--test", "*::test_???"],
         &["--test", "test_pay[visa]"],

@@ -154,6 +154,29 @@ fn a_store_that_comes_back_in_the_middle_takes_the_rest_and_the_spool() {
 }
 
 #[test]
+fn what_a_full_spool_drops_is_not_said_to_be_kept() {
+    let place = Place::new();
+    let limits = "runtime:\n  profiling: { spool: { max_events: 10, overflow: drop_newest } }\n";
+    place.write(
+        "c.yml",
+        &config("50ms", "300ms", "OFF").replace("runtime:\n", limits),
+    );
+    // A directory is no store.
+    std::fs::create_dir(place.path("events.db")).unwrap();
+    place.write("e.jsonl", &lines(30));
+    let ran = place.ingest(&["e.jsonl", "--store", DB, "--config", "c.yml"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    let told = "30 events: 30 put into the spool, which lost 20 for want of room, these or older ones\n";
+    assert!(ran.stdout.contains(told), "{}", ran.stdout);
+    let kept = ["kept in the spool: 10 events,", "lost: 20 events"];
+    assert!(
+        kept.iter().all(|words| ran.stderr.contains(words)),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn dead_letters_are_listed_retried_and_purged() {
     let place = Place::new();
     assert_eq!(
@@ -195,6 +218,13 @@ fn dead_letters_are_listed_retried_and_purged() {
         (&status["dead_lettered"], &status["spooled"]),
         (&json!(2), &json!(0))
     );
+
+    // One that is not there: none of them is touched.
+    for command in ["retry", "purge"] {
+        let ran = run(&place, &["dead-letters", command, id, "nobody"]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("the event id `nobody`"), "{}", ran.stderr);
+    }
 
     let ran = run(&place, &["dead-letters", "purge", id]);
     assert_eq!(

@@ -248,6 +248,14 @@ fn a_kind_that_is_asked_for_is_not_guessed() {
         asked(SourceKind::Har, b"\n <robot/>"),
         "x:2:2: expected value; 0 complete tests before it, none of them taken over"
     );
+    assert_eq!(
+        asked(SourceKind::Selenium, br#"{"event_type":"test_end"}"#),
+        "x:1:1: found no line that begins with a time and a level, expected a log of chromedriver"
+    );
+    assert_eq!(
+        asked(SourceKind::Selenium, b"Starting ChromeDriver 131.0\nOnly local\n"),
+        "read"
+    );
     for kind in SourceKind::ALL {
         assert_eq!(asked(kind, b" "), "x: empty: nothing but white space");
     }

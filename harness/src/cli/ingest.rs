@@ -23,7 +23,7 @@ pub(crate) struct IngestArgs {
     #[arg(long, value_enum, default_value_t = Kind::Auto)]
     pub(crate) kind: Kind,
 
-    /// The run the events belong to; else the file says, or its content does
+    /// The run of reports, and of lines that name none [default: made from the content]
     #[arg(long, value_name = "ID")]
     pub(crate) run_id: Option<String>,
 }

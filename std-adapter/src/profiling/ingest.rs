@@ -222,7 +222,7 @@ pub struct Counts {
     pub already_there: u64,
     /// Events the store will never take, each for a reason of its own.
     pub refused: u64,
-    /// Events that the store could not take now and the spool keeps.
+    /// Events that the store could not take now and that went into the spool.
     pub spooled: u64,
     /// Events that the spool has dropped for want of room, of this input or earlier.
     pub lost: u64,

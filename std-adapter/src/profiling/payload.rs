@@ -41,7 +41,7 @@ use serde_json::{Map, Value};
 use super::event::{Event, Millis, UNKNOWN_FRAMEWORK};
 use super::identity::{self, Fingerprint};
 use super::source::json::without_place;
-use super::source::jsonl::line::{EventLine, Line};
+use super::source::jsonl::line::{EventLine, Line, describe};
 use super::source::time;
 
 /// Where a request's events get their ids and their time from.
@@ -219,18 +219,21 @@ fn event(mut line: Line, origin: &Origin, position: usize) -> Result<Event, Stri
 
 /// Takes a word of the sidecar for what it means. The line has it in its metadata by now.
 fn translate(line: &mut Line, name: &str) -> Result<(), String> {
-    let found = |expected: &str| format!("field `{name}`: expected {expected}");
+    let bad = |found: &Value, expected: &str| {
+        format!("field `{name}`: found {}, expected {expected}", describe(found))
+    };
     match name {
         "execution_id" if line.run_id.is_none() => match line.metadata.remove(name) {
             Some(Value::String(id)) if (1..=MAX_ID).contains(&id.len()) => line.run_id = Some(id),
             Some(Value::Null) | None => {}
-            Some(_) => return Err(found("text of 1 to 512 bytes")),
+            Some(value) => return Err(bad(&value, "text of 1 to 512 bytes")),
         },
         "timestamp" if line.created_at.is_none() => match line.metadata.remove(name) {
             Some(Value::Null) | None => {}
             Some(value) => {
                 let at = moment(&value).ok_or_else(|| {
-                    found("a time such as 2026-11-21T16:53:04.5Z (RFC 3339), or seconds since 1970")
+                    let expected = "a time such as 2026-11-21T16:53:04.5Z (RFC 3339), or seconds since 1970";
+                    bad(&value, expected)
                 })?;
                 line.created_at = Some(at);
             }
@@ -238,7 +241,7 @@ fn translate(line: &mut Line, name: &str) -> Result<(), String> {
         "data" => match line.metadata.remove(name) {
             Some(Value::Object(data)) => unpack(line, data)?,
             Some(Value::Null) | None => {}
-            Some(_) => return Err(found("an object")),
+            Some(value) => return Err(bad(&value, "an object")),
         },
         _ => {}
     }

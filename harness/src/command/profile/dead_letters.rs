@@ -1,5 +1,6 @@
 //! `crossbridge profile dead-letters`: events that the store refuses, and what becomes of them.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -26,6 +27,7 @@ pub(crate) fn run(
         }
         DeadLettersCommand::Retry(args) => {
             let mut place = Place::of(args.store.store.as_deref(), config)?;
+            known(&mut place, &args.ids)?;
             if let Some(spool) = place.spool.existing().map_err(|error| failure::spool(&error))? {
                 spool.retry(which(args)).map_err(|error| failure::spool(&error))?;
             }
@@ -33,6 +35,7 @@ pub(crate) fn run(
         }
         DeadLettersCommand::Purge(args) => {
             let mut place = Place::of(args.store.store.as_deref(), config)?;
+            known(&mut place, &args.ids)?;
             let purged = match place.spool.existing().map_err(|error| failure::spool(&error))? {
                 Some(spool) => spool.purge(which(args)).map_err(|error| failure::spool(&error))?,
                 None => 0,
@@ -52,6 +55,29 @@ fn which(args: &SelectArgs) -> Which<'_> {
         Which::All
     } else {
         Which::Ids(&args.ids)
+    }
+}
+
+/// Refuses ids that no dead letter has, before anything is done.
+fn known(place: &mut Place, ids: &[String]) -> Result<(), Failure> {
+    let mut unknown: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+    if let Some(spool) = place.spool.existing().map_err(|error| failure::spool(&error))?
+        && !unknown.is_empty()
+    {
+        let read = spool.dead_letters(|letter| {
+            unknown.remove(letter.event_id.as_str());
+        });
+        read.map_err(|error| failure::spool(&error))?;
+    }
+    match unknown.first() {
+        None => Ok(()),
+        Some(id) => Err(Failure::usage(
+            format!(
+                "no dead letter of this store has the event id `{}`",
+                id.escape_debug()
+            ),
+            "nothing was changed; see `crossbridge profile dead-letters list`, with the same --store",
+        )),
     }
 }
 

@@ -155,11 +155,18 @@ fn describe(counts: &crossbridge_std::profiling::Counts, uncertain: bool) -> Str
     } else {
         "not stored"
     };
+    let spooled = match counts.lost {
+        0 => "kept in the spool".to_owned(),
+        lost => format!(
+            "put into the spool, which lost {} for want of room, these or older ones",
+            thousands(lost)
+        ),
+    };
     for (number, what) in [
         (counts.new, "new"),
         (counts.already_there, "already there"),
         (counts.refused, "refused by the store"),
-        (counts.spooled, "kept in the spool"),
+        (counts.spooled, spooled.as_str()),
         (counts.unwritten(), lost),
     ] {
         if number > 0 {

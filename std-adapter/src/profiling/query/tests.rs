@@ -207,3 +207,18 @@ fn runs_the_latest_first() {
         .collect();
     assert_eq!(found, [("run-1", 2, 1, 0, 1, 3.0), ("run-0", 2, 0, 1, 0, 1.5)]);
 }
+
+#[test]
+fn the_time_of_a_run_is_the_same_in_any_order() {
+    let total = |durations: &[f64]| {
+        let tests = durations.iter().flat_map(|ms| history("a", "p", *ms)).collect();
+        let mut rows = Rows {
+            tests,
+            ..Rows::default()
+        };
+        runs(&mut rows, &Scope::default()).unwrap().rows[0].total_ms
+    };
+    // As floats, 0.1 + 0.2 + 0.3 is 0.6000000000000001.
+    assert_eq!(total(&[0.1, 0.2, 0.3]), 0.6);
+    assert_eq!(total(&[0.3, 0.2, 0.1]), 0.6);
+}

@@ -34,7 +34,8 @@ use crate::profiling::event::{EventType, MAX_QUOTED, Millis};
 
 /// Reads a whole log.
 pub(super) fn parse<R: BufRead>(mut tap: Tap<R>) -> Result<Report, Failure> {
-    let mut report = Report::new("selenium", tap.position());
+    let start = tap.position();
+    let mut report = Report::new("selenium", start);
     let mut log = Log::default();
     let mut buffer = Vec::new();
     loop {
@@ -56,6 +57,16 @@ pub(super) fn parse<R: BufRead>(mut tap: Tap<R>) -> Result<Report, Failure> {
             .push(command.place, format!("`{}` has no response", command.name));
         log.ended(&session, command, None, Some("no response"), &mut report);
     }
+    if !log.is_one {
+        return Err(Failure {
+            at: start,
+            problem: Problem::Malformed(
+                "found no line that begins with a time and a level, expected a log of chromedriver"
+                    .to_owned(),
+            ),
+            complete_tests: None,
+        });
+    }
     if report.records.is_empty() {
         report.warn("the log has no command in it; chromedriver writes them with --log-level=INFO");
     }
@@ -70,6 +81,8 @@ struct Log {
     /// The session whose arguments the next lines are.
     arguments: Option<String>,
     told_zone: bool,
+    /// Whether anything in it says that it is such a log.
+    is_one: bool,
 }
 
 struct Command {
@@ -82,9 +95,12 @@ struct Command {
 impl Log {
     fn line(&mut self, place: Position, line: &str, report: &mut Report) {
         let Some((time, rest)) = head(line) else {
+            // The greeting of a driver, which comes at every level of logging.
+            self.is_one |= line.starts_with("Starting ") && line.contains("Driver");
             self.argument(line);
             return;
         };
+        self.is_one = true;
         self.arguments = None;
         let Some((session, rest)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) else {
             return;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use anstyle::Style;
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
 
 use super::super::text::{count, thousands};
 use super::table::{Cell, Table};
@@ -24,7 +24,7 @@ pub(super) fn width() -> Option<u16> {
     said.or_else(asked).filter(|columns| *columns > 0)
 }
 
-/// The page, at most `width` columns wide as long as one word of every column fits into it.
+/// The page, at most `width` columns wide, unless numbers and pictures leave too little for the texts.
 pub(super) fn page(table: &Table, store: &str, width: Option<u16>) -> String {
     let mut page = String::new();
     let total = u64::try_from(table.total).unwrap_or(u64::MAX);
@@ -67,14 +67,19 @@ fn draw(table: &Table, width: Option<u16>) -> String {
             .set_width(width),
         None => drawn.set_content_arrangement(ContentArrangement::Disabled),
     };
-    for (column, cell) in drawn.column_iter_mut().zip(table.rows.iter().flatten()) {
+    let widths = drawn.column_max_content_widths();
+    let columns = drawn.column_iter_mut().zip(widths);
+    for ((column, widest), cell) in columns.zip(table.rows.iter().flatten()) {
         if cell.is_number() {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        // Texts give way; numbers and pictures cannot be broken.
-        if !matches!(cell, Cell::Text(_)) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
+        // Texts give way, as long as they can be read; numbers and pictures cannot be broken.
+        let constraint = if matches!(cell, Cell::Text(_)) {
+            ColumnConstraint::LowerBoundary(Width::Fixed(widest.min(READABLE)))
+        } else {
+            ColumnConstraint::ContentWidth
+        };
+        column.set_constraint(constraint);
     }
     drawn.to_string()
 }
@@ -130,6 +135,8 @@ fn sparkline(durations: &[f64]) -> String {
     durations.iter().map(block).collect()
 }
 
+/// Columns below which nobody reads a text that is broken into them.
+const READABLE: u16 = 12;
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const STRONG: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
@@ -179,6 +186,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_text_is_not_stood_on_end() {
+        let lines = draw(&table("tests/test_cart.py::test_add"), Some(12))
+            .lines()
+            .count();
+        assert!(lines <= 4, "{lines} lines");
     }
 
     /// Characters from U+1100 on that are wide count twice: enough for the texts above.

@@ -271,7 +271,8 @@ fn timestamp(value: Value) -> Result<(Timestamp, bool), String> {
 }
 
 /// The value as a message shows it: short.
-fn describe(value: &Value) -> String {
+/// A value in the words of an error: short, whatever it is.
+pub(in crate::profiling) fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),

@@ -121,7 +121,7 @@ impl EventReader for PostgresReader {
         let query = format!(
             "SELECT coalesce(metadata ->> 'method', '') AS method, \
              coalesce(metadata ->> 'endpoint', '') AS endpoint, \
-             coalesce({schema}.as_number(metadata -> 'status_code') >= 400, false) \
+             coalesce(substring(metadata ->> 'status_code' FROM '^[0-9]{{1,9}}')::integer >= 400, false) \
              OR coalesce(metadata ->> 'failed' IN ('1', 'true'), false), duration_ms \
              FROM {schema}.profiling_events \
              WHERE event_type IN ('http_request', 'api_call') AND {conditions} \
