@@ -275,11 +275,8 @@ impl Collector {
             let _ = shipper.join();
         }
         // Otherwise it is inside an attempt, sees this at its end, and settles what it has shipped.
-        let account = self.account();
-        Ended {
-            account,
-            left: self.shared.take_rest(),
-        }
+        let (account, left) = self.shared.end();
+        Ended { account, left }
     }
 }
 

@@ -23,6 +23,8 @@
 //! - **A full disk keeps nothing from leaving**: 8 MiB are set aside for that beside the file, in
 //!   `NAME.db.reserve`.
 //! - **It is bounded** ([`Limits`]). What happens at the bound is the user's choice ([`Overflow`](super::Overflow)).
+//!   What this process is just bringing to the store is not dropped. What a store has taken without an answer
+//!   is not known to be there, and may be dropped and counted as lost.
 //! - **Several processes** may append, ship and look at the same time. Two that ship the same batch
 //!   settle it once; [`ship_lock`](Spool::ship_lock) is there to spare the second one the work.
 //! - **A damaged file** is put aside under another name, never deleted, and said
@@ -47,6 +49,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Weak;
 use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -89,6 +92,8 @@ pub struct Spool {
     connection: Connection,
     /// Held shared as long as the file is open, so that nobody moves it away.
     presence: File,
+    /// The last row of what was taken and may be on its way to the store.
+    shipping: Weak<i64>,
     set_aside: Vec<PathBuf>,
 }
 
@@ -118,6 +123,7 @@ impl Spool {
             limits,
             connection,
             presence,
+            shipping: Weak::new(),
             set_aside,
         })
     }

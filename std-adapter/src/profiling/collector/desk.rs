@@ -10,7 +10,8 @@ use crate::profiling::spool::{Sent, Spool, SpoolCounts, SpoolError, chain};
 
 /// What a desk needs of a spool; a test has one in virtual time.
 pub(super) trait Disk {
-    fn append(&mut self, events: &[Event]) -> Result<u64, SpoolError>;
+    /// Keeps as many of the first ones as there is room for, and says how many.
+    fn append_front(&mut self, events: &[Event]) -> Result<usize, SpoolError>;
     fn counts(&mut self) -> Result<SpoolCounts, SpoolError>;
 }
 
@@ -52,23 +53,36 @@ impl<D: Disk> Desk<D> {
         }
     }
 
-    /// Brings a part of what is in hand into the spool, in one commit; whether there was anything. In
-    /// parts, for one that fits must not wait for room for all of them.
+    /// Brings a part of what is in hand into the spool, in one commit, or as much of it as there is room
+    /// for; whether there was anything. In parts, so that others have the desk in between.
     pub(super) fn write_part(&mut self, queue: &Queue) -> Result<bool, SpoolError> {
         let part = self.hand.part(PART, queue);
         let Some(spool) = self.spool.as_mut().filter(|_| !part.is_empty()) else {
             return Ok(false);
         };
-        if let Err(error) = spool.append(part) {
-            self.failing = tell(self.failing, &error);
-            return Err(error);
-        }
-        self.failing = false;
-        let (events, bytes) = weight(part);
-        queue.release(events, bytes);
+        let done = match spool.append_front(part) {
+            Ok(done) => done,
+            Err(error) => {
+                self.failing = tell(self.failing, &error);
+                return Err(error);
+            }
+        };
+        // Where only some fit, the next part says that it is full.
+        self.failing &= done < part.len();
+        let (events, bytes) = weight(part.get(..done).unwrap_or(part));
         self.handed_over += events;
-        self.hand.drop_part();
+        // Let go of first: whoever gets their room takes it at once.
+        self.hand.drop_first(done);
+        queue.release(events, bytes);
         Ok(true)
+    }
+
+    /// Brings what is in memory into the spool, as far as there is room: after the last write, which may
+    /// have found it full.
+    pub(super) fn write_rest(&mut self, queue: &Queue) {
+        self.take(queue);
+        // What is wrong was said by that write.
+        while matches!(self.write_part(queue), Ok(true)) {}
     }
 
     /// Without a spool: the next events for the store. Nothing else is taken before they are
@@ -140,8 +154,8 @@ impl<D: Disk> Desk<D> {
 }
 
 impl Disk for Spool {
-    fn append(&mut self, events: &[Event]) -> Result<u64, SpoolError> {
-        Self::append(self, events)
+    fn append_front(&mut self, events: &[Event]) -> Result<usize, SpoolError> {
+        Self::append_front(self, events)
     }
 
     fn counts(&mut self) -> Result<SpoolCounts, SpoolError> {

@@ -43,9 +43,9 @@ impl Hand {
         std::mem::take(&mut self.part)
     }
 
-    /// The part has been handed over.
-    pub(super) fn drop_part(&mut self) {
-        self.part.clear();
+    /// The first ones of the part have been handed over.
+    pub(super) fn drop_first(&mut self, count: usize) {
+        self.part.drain(..count.min(self.part.len()));
     }
 
     /// Gives back what was taken and is not handed over. Nothing was asked for meanwhile.

@@ -176,6 +176,11 @@ impl ShipperPlan {
         Next::Do(Errand::Ship(patience))
     }
 
+    /// Whether the errand under way has begun after the end.
+    pub(super) const fn is_last(&self) -> bool {
+        self.last
+    }
+
     /// There was none.
     pub(super) const fn on_empty(&mut self, now: Instant) {
         let until = now.saturating_add(self.look);

@@ -19,6 +19,8 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     pub(super) groups: Groups,
     pub(super) clock: SystemClock,
+    /// Held by whoever is the next one at the desk.
+    turn: Mutex<()>,
     desk: Mutex<Desk<Spool>>,
     signals: Mutex<Signals>,
     /// Something has changed in the signals.
@@ -31,13 +33,17 @@ impl Shared {
             queue,
             groups: Groups::default(),
             clock: SystemClock::new(),
+            turn: Mutex::default(),
             desk: Mutex::new(Desk::new(spool)),
             signals: Mutex::default(),
             changed: Condvar::new(),
         }
     }
 
+    /// The desk, in turns: a mutex alone lets whoever has just left it in again, before those who wait,
+    /// and a scribe under full load would keep the shipper away for seconds.
     pub(super) fn desk(&self) -> MutexGuard<'_, Desk<Spool>> {
+        let _turn = lock(&self.turn);
         lock(&self.desk)
     }
 
@@ -101,9 +107,10 @@ impl Shared {
         self.desk().account(&self.queue)
     }
 
-    /// What is still in memory.
-    pub(super) fn take_rest(&self) -> Vec<Event> {
-        self.desk().take_rest(&self.queue)
+    /// Where everything is at the end, and what is still in memory.
+    pub(super) fn end(&self) -> (Account, Vec<Event>) {
+        let mut desk = self.desk();
+        (desk.account(&self.queue), desk.take_rest(&self.queue))
     }
 }
 

@@ -66,6 +66,10 @@ impl<'s, S: EventStore> Shipper<'s, S> {
         let shared = self.shared;
         let taken = {
             let mut desk = shared.desk();
+            if self.plan.is_last() {
+                // What has left the spool made room.
+                desk.write_rest(&shared.queue);
+            }
             let Some(spool) = &mut desk.spool else {
                 return Ok(());
             };

@@ -204,6 +204,32 @@ fn a_full_spool_leaves_events_in_memory_and_a_full_memory_refuses() {
     assert_eq!((balanced(ended.account).spooled, ended.left.len()), (10, 20));
 }
 
+/// What is in memory at the end goes into the spool as that gets room, not back to whoever ends it.
+#[test]
+fn a_full_spool_makes_room_at_the_end() {
+    let (directory, shop) = (TempDir::new().unwrap(), Shop::down());
+    let limits = Limits {
+        events: 10,
+        ..Limits::DEFAULT
+    };
+    let collector = start(&directory, CollectorSettings::DEFAULT, limits, &shop);
+    for number in 0..35 {
+        assert_eq!(collector.record(event(number)), Recorded::Accepted);
+    }
+    let flushed = collector.flush(LONG);
+    assert!(
+        matches!(flushed.durable, Err(NotDurable::InMemory(_))),
+        "{flushed:?}"
+    );
+    let account = balanced(flushed.account);
+    // As many as there is room for, though all of them are one part.
+    assert_eq!((account.spooled, account.in_memory), (10, 25));
+    shop.down.store(false, Ordering::SeqCst);
+    let ended = collector.shutdown(LONG);
+    assert_eq!((balanced(ended.account).stored, ended.left.len()), (35, 0));
+    assert_eq!(shop.ids().len(), 35);
+}
+
 #[test]
 fn without_a_spool_the_store_is_what_is_waited_for() {
     let (directory, shop) = (TempDir::new().unwrap(), Shop::default());

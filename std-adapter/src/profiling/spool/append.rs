@@ -1,5 +1,7 @@
 //! Events in.
 
+use std::ops::Range;
+
 use crossbridge_core::FaultKind;
 use rusqlite::Transaction;
 
@@ -22,7 +24,7 @@ impl Spool {
     /// [`SpoolError`], and none of them is kept: there is no room, the disk is full, another process
     /// held the lock for 5 s, the file cannot be written.
     pub fn append(&mut self, events: &[Event]) -> Result<u64, SpoolError> {
-        self.append_within(events, self.limits)
+        Ok(self.append_share(events, Share::AsPolicySays)?.lost)
     }
 
     /// Keeps the events, for somebody who is told: where there is no room for all of them, they are
@@ -33,22 +35,22 @@ impl Spool {
     ///
     /// As from [`append`](Self::append).
     pub fn append_or_refuse(&mut self, events: &[Event]) -> Result<u64, SpoolError> {
-        let overflow = match self.limits.overflow {
-            Overflow::DropOldest if batch_fits(events, &self.limits) => Overflow::DropOldest,
-            Overflow::Refuse | Overflow::DropNewest | Overflow::DropOldest => Overflow::Refuse,
-        };
-        self.append_within(
-            events,
-            Limits {
-                overflow,
-                ..self.limits
-            },
-        )
+        Ok(self.append_share(events, Share::All)?.lost)
     }
 
-    fn append_within(&mut self, events: &[Event], limits: Limits) -> Result<u64, SpoolError> {
+    /// Keeps the events; with [`Overflow::Refuse`] as many of the first ones as there is room for. How many
+    /// are done with.
+    ///
+    /// # Errors
+    ///
+    /// As from [`append`](Self::append): there is no room for the first one either.
+    pub(in crate::profiling) fn append_front(&mut self, events: &[Event]) -> Result<usize, SpoolError> {
+        Ok(self.append_share(events, Share::Front)?.done)
+    }
+
+    fn append_share(&mut self, events: &[Event], share: Share) -> Result<Appended, SpoolError> {
         if events.is_empty() {
-            return Ok(0);
+            return Ok(Appended::default());
         }
         // Without a reserve, what is appended now could not leave a full disk.
         if let Err(error) = reserve::keep(&self.path)
@@ -57,10 +59,16 @@ impl Spool {
             let full = store::sqlite::error("append to", &self.path, FaultKind::Overloaded, Trouble::Full);
             return Err(full.into());
         }
-        let now = now_millis();
-        let lost = self.write("append to", |transaction, _| {
-            append(transaction, &limits, events, now)
+        let (now, shipping) = (now_millis(), self.shipping());
+        let appended = self.write("append to", |transaction, limits| {
+            let terms = Terms {
+                limits,
+                share,
+                shipping,
+            };
+            append(transaction, &terms, events, now)
         })?;
+        let lost = appended.lost;
         if lost > 0 {
             log::error!(
                 target: Category::Persistence.target(),
@@ -69,77 +77,151 @@ impl Spool {
                 "the spool is full, events are lost"
             );
         }
-        Ok(lost)
+        Ok(appended)
     }
 }
 
-/// Whether an empty spool would hold all of them.
-fn batch_fits(events: &[Event], limits: &Limits) -> bool {
-    count(events) <= limits.events && events.iter().map(size).sum::<u64>() <= limits.bytes
+/// What is kept of a batch that there is no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    /// What the policy leaves of it.
+    AsPolicySays,
+    /// All of it, or nothing.
+    All,
+    /// The same as the policy says, and where that refuses, the first ones that fit.
+    Front,
 }
 
-fn append(transaction: &Transaction<'_>, limits: &Limits, events: &[Event], now: i64) -> Result<u64, Stop> {
+struct Terms<'l> {
+    limits: &'l Limits,
+    share: Share,
+    /// The last row that is on its way to the store; nothing up to there is dropped.
+    shipping: i64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Appended {
+    /// Events of the batch that are in the spool, or lost.
+    done: usize,
+    /// Events that were dropped, of these or earlier ones.
+    lost: u64,
+}
+
+fn append(
+    transaction: &Transaction<'_>,
+    terms: &Terms<'_>,
+    events: &[Event],
+    now: i64,
+) -> Result<Appended, Stop> {
+    let limits = terms.limits;
     let held = counters(transaction)?;
-    let sizes: Vec<u64> = events.iter().map(size).collect();
-    let bytes: u64 = sizes.iter().sum();
     let room = Room {
         events: limits.events.saturating_sub(held.spooled),
         bytes: limits.bytes.saturating_sub(held.bytes),
     };
+    let no_room = || Stop::NoRoom {
+        spooled: held.spooled,
+        bytes: held.bytes,
+    };
+    let events = if limits.overflow == Overflow::Refuse && terms.share == Share::Front {
+        // Tried again and again while it is full: what does not fit is not even weighed.
+        events.get(..room.fits(events.iter().map(size))).unwrap_or(events)
+    } else {
+        events
+    };
+    if events.is_empty() {
+        return Err(no_room());
+    }
+    let sizes: Vec<u64> = events.iter().map(size).collect();
     let mut change = Change {
         accepted: signed(count(events)),
         ..Change::default()
     };
-    let mut kept = 0..events.len();
-    if count(events) > room.events || bytes > room.bytes {
-        match limits.overflow {
-            Overflow::Refuse => {
-                return Err(Stop::NoRoom {
-                    spooled: held.spooled,
-                    bytes: held.bytes,
-                });
-            }
-            Overflow::DropNewest => kept.end = room.fits(sizes.iter()),
-            Overflow::DropOldest => {
-                let whole = Room {
-                    events: limits.events,
-                    bytes: limits.bytes,
-                };
-                // Of a batch that is larger than the spool, the end stays.
-                kept.start = events.len() - whole.fits(sizes.iter().rev());
-                let coming = sizes.get(kept.clone()).unwrap_or_default();
-                let missing = Room {
-                    events: u64::try_from(coming.len())
-                        .unwrap_or(u64::MAX)
-                        .saturating_sub(room.events),
-                    bytes: coming.iter().sum::<u64>().saturating_sub(room.bytes),
-                };
-                drop_oldest(transaction, &missing, &mut change)?;
-            }
-        }
-    }
+    let kept = if room.fits(sizes.iter().copied()) == events.len() {
+        0..events.len()
+    } else {
+        make_room(transaction, terms, &room, &sizes, &mut change)?.ok_or_else(no_room)?
+    };
     let coming = events.get(kept.clone()).unwrap_or_default();
-    let coming_bytes: u64 = sizes.get(kept).unwrap_or_default().iter().sum();
+    let sizes = sizes.get(kept).unwrap_or_default();
     change.lost += signed(count(events) - count(coming));
     change.spooled += signed(count(coming));
-    change.bytes += signed(coming_bytes);
+    change.bytes += signed(sizes.iter().sum());
     let sql = insert_sql();
     let mut insert = transaction.prepare_cached(&sql)?;
-    for event in coming {
+    for (event, size) in coming.iter().zip(sizes) {
         row::bind(&mut insert, event)?;
-        insert.raw_bind_parameter(12, signed(size(event)))?;
+        insert.raw_bind_parameter(12, signed(*size))?;
         insert.raw_bind_parameter(13, now)?;
         insert.raw_execute()?;
     }
     change.book(transaction)?;
-    Ok(u64::try_from(change.lost).unwrap_or(0))
+    Ok(Appended {
+        done: events.len(),
+        lost: u64::try_from(change.lost).unwrap_or(0),
+    })
 }
 
-/// Deletes from the front until so much is free.
-fn drop_oldest(transaction: &Transaction<'_>, missing: &Room, change: &mut Change) -> rusqlite::Result<()> {
+/// Makes room for a batch that does not fit, as the policy says: for which part of it. `None` where it is
+/// refused.
+fn make_room(
+    transaction: &Transaction<'_>,
+    terms: &Terms<'_>,
+    room: &Room,
+    sizes: &[u64],
+    change: &mut Change,
+) -> rusqlite::Result<Option<Range<usize>>> {
+    match (terms.limits.overflow, terms.share) {
+        (Overflow::Refuse, _) | (Overflow::DropNewest, Share::All) => Ok(None),
+        (Overflow::DropNewest, Share::AsPolicySays | Share::Front) => {
+            Ok(Some(0..room.fits(sizes.iter().copied())))
+        }
+        (Overflow::DropOldest, share) => {
+            let shipping = held_up_to(transaction, terms.shipping)?;
+            let most = Room {
+                events: terms.limits.events.saturating_sub(shipping.events),
+                bytes: terms.limits.bytes.saturating_sub(shipping.bytes),
+            };
+            // Of a batch that is larger than the spool, the end stays.
+            let first = sizes.len() - most.fits(sizes.iter().rev().copied());
+            if share == Share::All && first > 0 {
+                return Ok(None);
+            }
+            let coming = sizes.get(first..).unwrap_or_default();
+            let missing = Room {
+                events: u64::try_from(coming.len())
+                    .unwrap_or(u64::MAX)
+                    .saturating_sub(room.events),
+                bytes: coming.iter().sum::<u64>().saturating_sub(room.bytes),
+            };
+            drop_oldest(transaction, terms.shipping, &missing, change)?;
+            Ok(Some(first..sizes.len()))
+        }
+    }
+}
+
+/// What the rows up to this one take.
+fn held_up_to(transaction: &Transaction<'_>, last: i64) -> rusqlite::Result<Room> {
+    let sql = "SELECT count(*), coalesce(sum(size), 0) FROM spooled WHERE seq <= ?1";
+    transaction.prepare_cached(sql)?.query_row([last], |row| {
+        Ok(Room {
+            events: super::whole(row.get(0)?),
+            bytes: super::whole(row.get(1)?),
+        })
+    })
+}
+
+/// Deletes from the front, but for what is being shipped, until so much is free.
+fn drop_oldest(
+    transaction: &Transaction<'_>,
+    shipping: i64,
+    missing: &Room,
+    change: &mut Change,
+) -> rusqlite::Result<()> {
     let (mut events, mut bytes, mut last) = (0, 0, None);
-    let mut select = transaction.prepare_cached("SELECT seq, size FROM spooled ORDER BY seq")?;
-    let mut rows = select.query([])?;
+    let mut select =
+        transaction.prepare_cached("SELECT seq, size FROM spooled WHERE seq > ?1 ORDER BY seq")?;
+    let mut rows = select.query([shipping])?;
     while (events < missing.events || bytes < missing.bytes)
         && let Some(row) = rows.next()?
     {
@@ -148,7 +230,10 @@ fn drop_oldest(transaction: &Transaction<'_>, missing: &Room, change: &mut Chang
         bytes += super::whole(row.get(1)?);
     }
     let Some(last) = last else { return Ok(()) };
-    transaction.execute("DELETE FROM spooled WHERE seq <= ?1", [last])?;
+    transaction.execute(
+        "DELETE FROM spooled WHERE seq > ?1 AND seq <= ?2",
+        [shipping, last],
+    )?;
     change.lost += signed(events);
     change.spooled -= signed(events);
     change.bytes -= signed(bytes);
@@ -163,12 +248,12 @@ struct Room {
 
 impl Room {
     /// How many of these, in this order, fit.
-    fn fits<'s>(&self, sizes: impl Iterator<Item = &'s u64>) -> usize {
+    fn fits(&self, sizes: impl Iterator<Item = u64>) -> usize {
         let mut bytes = 0u64;
-        sizes
-            .zip(0..self.events)
-            .take_while(|(size, _)| {
-                bytes = bytes.saturating_add(**size);
+        (0..self.events)
+            .zip(sizes)
+            .take_while(|(_, size)| {
+                bytes = bytes.saturating_add(*size);
                 bytes <= self.bytes
             })
             .count()

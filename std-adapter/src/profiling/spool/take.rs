@@ -1,5 +1,7 @@
 //! Events out, once the store has them.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, Transaction, params};
 
 use super::counts::{Change, counters};
@@ -14,6 +16,8 @@ pub struct Taken {
     events: Vec<Event>,
     /// The numbers of their rows, ascending.
     rows: Vec<i64>,
+    /// The last of them, for the spool to see as long as this lives.
+    shipping: Arc<i64>,
 }
 
 impl Taken {
@@ -49,13 +53,16 @@ impl Spool {
     ///
     /// A row that is no event (somebody has changed it) becomes a dead letter on the way.
     ///
+    /// As long as the last batch that was asked for lives, nothing of it is dropped for newer events: the
+    /// store may have it by then, and it would be counted as lost. Spools in other processes do not know.
+    ///
     /// # Errors
     ///
     /// [`SpoolError`] when the file cannot be read.
     pub fn peek(&mut self) -> Result<Taken, SpoolError> {
         loop {
             let read = read_front(&self.connection);
-            let (taken, unreadable) = match read {
+            let (mut taken, unreadable) = match read {
                 Ok(read) => read,
                 Err(source) => {
                     let error = explain("read", &self.path, source);
@@ -67,6 +74,8 @@ impl Spool {
                 }
             };
             let Some((row, reason)) = unreadable else {
+                taken.shipping = Arc::new(taken.rows.last().copied().unwrap_or_default());
+                self.shipping = Arc::downgrade(&taken.shipping);
                 return Ok(taken);
             };
             let now = now_millis();
@@ -77,6 +86,11 @@ impl Spool {
                 Ok(())
             })?;
         }
+    }
+
+    /// The number of the last row that is on its way to the store; 0 where there is none.
+    pub(super) fn shipping(&self) -> i64 {
+        self.shipping.upgrade().map_or(0, |last| *last)
     }
 
     /// The number of the newest row; 0 where there is none.

@@ -171,8 +171,43 @@ fn at_the_bound_the_policy_decides() {
         error.to_string().contains("expected at most 4 events, "),
         "{error}"
     );
-    spool.append(&events(3..4)).unwrap();
+    // Whoever can wait with the others keeps the first ones.
+    assert_eq!(spool.append_front(&events(3..6)).unwrap(), 1);
+    let error = spool.append_front(&events(4..6)).unwrap_err();
+    assert!(matches!(error, SpoolError::NoRoom { spooled: 4, .. }), "{error}");
+    assert_eq!(ids(&mut spool).join(" "), "e0 e1 e2 e3");
     assert_eq!(counts(&mut spool).accepted, 4);
+}
+
+#[test]
+fn what_is_on_its_way_to_the_store_is_not_dropped() {
+    let directory = TempDir::new().unwrap();
+    let limits = Limits {
+        events: 4,
+        overflow: Overflow::DropOldest,
+        ..Limits::DEFAULT
+    };
+    let mut spool = open(&directory, limits);
+    spool.append(&events(0..2)).unwrap();
+    let taken = spool.peek().unwrap();
+    assert_eq!(spool.append(&events(2..4)).unwrap(), 0);
+    // Those behind it make room, ...
+    assert_eq!(spool.append(&events(4..5)).unwrap(), 1);
+    // ... and of a batch that is larger than the room beside it, the end stays, ...
+    assert_eq!(spool.append(&events(10..15)).unwrap(), 5);
+    // ... but not where somebody waits for all of it.
+    let error = spool.append_or_refuse(&events(20..23)).unwrap_err();
+    assert!(matches!(error, SpoolError::NoRoom { spooled: 4, .. }), "{error}");
+    assert_eq!(spool.append_or_refuse(&events(20..21)).unwrap(), 1);
+    spool.settle(&taken, 2, &[]).unwrap();
+    let now = counts(&mut spool);
+    assert_eq!((now.stored, now.lost, now.spooled), (2, 7, 2));
+    drop(taken);
+    assert_eq!(ids(&mut spool), ["e14", "e20"]);
+    // A batch that nobody holds any more is as old as it is.
+    drop(spool.peek().unwrap());
+    assert_eq!(spool.append(&events(30..33)).unwrap(), 1);
+    assert_eq!(ids(&mut spool), ["e20", "e30", "e31", "e32"]);
 }
 
 #[test]

@@ -168,6 +168,27 @@ fn a_flush_takes_a_commit_and_a_batch_and_does_not_wait_for_a_store_that_is_down
     }
 }
 
+/// A part is larger than the spool: then it goes there in smaller ones.
+#[test]
+fn a_spool_smaller_than_the_memory_is_a_bottleneck_and_no_dead_end() {
+    let mut world = World::new(
+        CollectorSettings::DEFAULT,
+        Some(ModelSpool::new(100)),
+        Store::default(),
+    );
+    world.weather = Weather::Down;
+    for _ in 0..1_000 {
+        assert!(world.record());
+    }
+    world.pass(Duration::from_secs(1));
+    let account = world.account();
+    assert_eq!((account.spooled, account.in_memory), (100, 900));
+    world.weather = Weather::Up;
+    world.pass(Duration::from_secs(5));
+    let account = world.account();
+    assert_eq!((account.spooled, account.in_memory), (0, 0));
+}
+
 /// As fast as it takes them, with the default settings, for an hour.
 #[test]
 fn an_hour_of_full_load_with_the_store_down_stays_within_its_memory_and_then_arrives_once() {

@@ -68,16 +68,18 @@ impl ModelSpool {
 }
 
 impl Disk for ModelSpool {
-    fn append(&mut self, events: &[Event]) -> Result<u64, SpoolError> {
-        if self.broken || self.waiting.len() + events.len() > self.room {
+    fn append_front(&mut self, events: &[Event]) -> Result<usize, SpoolError> {
+        let room = self.room.saturating_sub(self.waiting.len());
+        if self.broken || room == 0 {
             let path = PathBuf::new();
             return Err(SpoolError::DamagedInUse { path });
         }
+        let events = &events[..room.min(events.len())];
         self.waiting.extend(events.iter().map(number));
         self.given.extend(events.iter().map(number));
         self.counts.accepted += long(events.len());
         self.counts.spooled += long(events.len());
-        Ok(0)
+        Ok(events.len())
     }
 
     fn counts(&mut self) -> Result<SpoolCounts, SpoolError> {

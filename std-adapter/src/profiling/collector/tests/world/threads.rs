@@ -148,6 +148,9 @@ impl World {
 
     fn ship(&mut self, patience: Patience) {
         self.shipper.1 = Place::Looks;
+        if self.shipper.0.is_last() && self.desk.spool.is_some() {
+            self.desk.write_rest(&self.queue);
+        }
         let mut batch = Vec::new();
         let ids: Vec<u32> = match &self.desk.spool {
             Some(spool) => spool.waiting.iter().take(BATCH_EVENTS).copied().collect(),

@@ -1,15 +1,18 @@
-//! The heap of a collector whose store is down: what is counted is what is taken, and the bound holds.
-#![cfg(feature = "sqlite")]
+//! The heap of a collector whose store is down: what is counted is what is taken, and the bound holds, at
+//! once and for [as long as one likes](soak).
+#![cfg(all(feature = "sqlite", feature = "postgres", feature = "servers"))]
 
 use std::time::Duration;
 
 use crossbridge_core::{FaultKind, GuardConfig};
 use crossbridge_std::profiling::collector::{Collector, Recorded};
-use crossbridge_std::profiling::{
-    CollectorSettings, Event, EventStore, EventType, Limits, MemoryStore, Millis, SpoolPlace,
-};
+use crossbridge_std::profiling::{CollectorSettings, EventStore, Limits, MemoryStore, SpoolPlace};
 use peak_alloc::PeakAlloc;
-use serde_json::{Value, json};
+
+mod events;
+mod soak;
+
+use events::{SHAPES, event};
 
 /// What Rust takes of the heap. SQLite, which is C, is not in it.
 #[global_allocator]
@@ -26,48 +29,9 @@ const THREADS: u64 = 4;
 /// Events in the spool, which then is full.
 const SPOOLED: u64 = 200;
 
-/// Events of all sorts: what is counted wrongly for one of them shows.
-fn event(shape: u32, thread: u64, number: u64) -> Event {
-    let id = format!("{thread}-{number}");
-    let mut event = Event::new(
-        id,
-        "1f0c2f9e-0000-4000-8000-000000000000",
-        "test",
-        EventType::HttpRequest,
-    );
-    match shape {
-        // Nothing but what every event has.
-        0 => {}
-        // As a reporter of a browser test makes them.
-        1 => {
-            event.test_id = format!("tests/test_{thread}.py::case[{}]", number % 13);
-            event.duration_ms = Millis::new(250.125).ok();
-            event.metadata.insert("status", "passed".into());
-            event.metadata.insert("status_code", 200.into());
-        }
-        // Texts with more room than they use.
-        2 => {
-            event.test_id = String::with_capacity(300);
-            event.test_id.push_str("test");
-            event.step_name = Some(String::with_capacity(1));
-        }
-        // Maps in lists in maps.
-        3 => {
-            let step = json!({"name": "click", "at": {"x": 1, "y": [2, 3, null]}});
-            event.metadata.insert("steps", vec![step; 8].into());
-        }
-        // Many entries.
-        _ => {
-            let entries = (0..60).map(|entry| (format!("header {entry}"), Value::from(entry)));
-            event.metadata.extend(entries);
-        }
-    }
-    event
-}
-
 #[test]
 fn the_heap_keeps_the_bound_whatever_the_events_are() {
-    for shape in 0..5 {
+    for shape in 0..SHAPES {
         let directory = tempfile::tempdir().unwrap();
         let limits = Limits {
             events: SPOOLED,
