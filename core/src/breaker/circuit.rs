@@ -5,8 +5,8 @@
 //! the shared form keeps the same circuit in atomic words and takes the same steps.
 //!
 //! ```text
-//!   8 bytes   last seen
 //!   8 bytes   head: generation │ good results since the last change │ phase │ level
+//!   8 bytes   last seen
 //!  48 bytes   body, by phase:
 //!             closed      since     │ window                  │ in a row, credit, calls, next
 //!             open        until     │                         │
@@ -33,11 +33,12 @@ use crate::time::{Instant, LastSeen};
 /// The state of one breaker; `ANNEX` is 1, or 0 for windows of calls and nothing in flight.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-// In this order, so that what every call reads stands beside its neighbours in a guard.
+// In this order, so that what every call reads stands beside its neighbours in a guard. The head first:
+// behind `last_seen`, a breaker of its own costs 4 instructions more closed and 7 more open.
 #[repr(C)]
 pub(crate) struct Circuit<const ANNEX: usize = 1> {
-    pub(super) last_seen: LastSeen,
     pub(super) head: Head,
+    pub(super) last_seen: LastSeen,
     pub(super) body: Body,
     pub(super) annex: [Annex; ANNEX],
 }
