@@ -68,10 +68,11 @@ pub(super) fn push_reference(out: &mut String, name: &str) -> Result<bool, Strin
     Ok(false)
 }
 
-/// Whether there is nothing in it to be replaced or made visible.
+/// Whether there is nothing in it that [`unescape`] changes. Line breaks and tabs, which it does not
+/// change either, are no plain text: they are rare where this is asked, and so it is asked in one step
+/// for several bytes.
 pub(super) fn is_plain(raw: &str) -> bool {
-    // Without a way out, so that several bytes are looked at in one step.
-    let odd = |found, &byte: &u8| found | (byte == b'&') | is_control(char::from(byte));
+    let odd = |found, &byte: &u8| found | (byte == b'&') | (byte < b' ');
     !raw.as_bytes().iter().fold(false, odd)
 }
 
