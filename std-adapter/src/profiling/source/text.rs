@@ -69,11 +69,26 @@ pub(super) fn push_reference(out: &mut String, name: &str) -> Result<bool, Strin
 }
 
 /// Whether there is nothing in it that [`unescape`] changes. Line breaks and tabs, which it does not
-/// change either, are no plain text: they are rare where this is asked, and so it is asked in one step
-/// for several bytes.
+/// change either, are no plain text: they are rare where this is asked, and so eight bytes are one step.
 pub(super) fn is_plain(raw: &str) -> bool {
-    let odd = |found, &byte: &u8| found | (byte == b'&') | (byte < b' ');
-    !raw.as_bytes().iter().fold(false, odd)
+    let bytes = raw.as_bytes();
+    // The last eight are looked at once more where they are in two of the chunks.
+    let Some(last) = bytes.last_chunk() else {
+        return !bytes.iter().any(|&byte| byte == b'&' || byte < b' ');
+    };
+    let (chunks, _) = bytes.as_chunks();
+    !chunks.iter().fold(is_odd(last), |odd, chunk| odd | is_odd(chunk))
+}
+
+/// Whether any of the bytes is `&` or below a space, without asking each: the highest bit of a byte is
+/// set where subtracting from it borrows ("Bit Twiddling Hacks", `hasless` and `haszero`).
+const fn is_odd(bytes: &[u8; 8]) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHEST: u64 = ONES << 7;
+    let bytes = u64::from_le_bytes(*bytes);
+    let references = bytes ^ u64::from_le_bytes([b'&'; 8]);
+    let low = bytes.wrapping_sub(u64::from_le_bytes([b' '; 8])) & !bytes;
+    (low | references.wrapping_sub(ONES) & !references) & HIGHEST != 0
 }
 
 /// Appends `text` [with control characters made visible](visible).
@@ -175,6 +190,21 @@ mod tests {
             "&#-1;",
         ] {
             assert_eq!(unescape(bad), Ok(("\u{fffd}".into(), true)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn plain_is_what_has_no_reference_and_no_control_character_anywhere() {
+        for length in 0..40 {
+            for odd in [
+                "", "&", "\0", "\u{1f}", "\n", " ", "'", "%", "\u{7f}", "é", "\u{80}",
+            ] {
+                let expected = !matches!(odd, "&" | "\0" | "\u{1f}" | "\n");
+                for place in 0..=length {
+                    let text = "x".repeat(place) + odd + &"!".repeat(length - place);
+                    assert_eq!(is_plain(&text), expected, "{text:?}");
+                }
+            }
         }
     }
 
