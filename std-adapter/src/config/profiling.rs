@@ -26,6 +26,7 @@ use serde::Deserialize;
 use super::error::Problem;
 use super::key_path::KeyPath;
 use super::scalar::{Seconds, Share, Whole};
+use crate::profiling::settings::LEAST_AT_RISK;
 use crate::profiling::{CollectorSettings, Durability, Limits, Overflow, Sampling};
 
 /// What waits on disk until the store is back.
@@ -137,6 +138,4 @@ const fn overflow(file: OverflowFile) -> Overflow {
     }
 }
 
-/// Less, and a disk is busy with nothing but its own syncs.
-const LEAST_AT_RISK: Duration = Duration::from_millis(1);
 const MOST_AT_RISK: Duration = Duration::from_secs(60);

@@ -34,23 +34,26 @@
 //!   memory that is full.
 //! - A store that is down is asked rarely ([`reach`](super::reach)), whatever comes in meanwhile.
 //! - The books balance at any moment ([`Account::balance`]).
+//! - A store keeps one event per id. An event that is recorded with an empty one gets its own; whoever
+//!   may record the same event twice gives it an id.
 //! - Whole tests are sampled, not events ([`Sampling`](super::Sampling)).
 //!
 //! # Example
 //! ```
 //! use std::time::Duration;
-//! use crossbridge_core::GuardConfig;
+//! use crossbridge_std::config::Config;
 //! use crossbridge_std::profiling::collector::{Collector, Recorded};
-//! use crossbridge_std::profiling::{CollectorSettings, Event, EventType, Limits, SpoolPlace, SqliteStore};
+//! use crossbridge_std::profiling::{Event, EventType, SpoolPlace, StoreUrl};
 //!
 //! let directory = tempfile::tempdir()?;
-//! let state = directory.path();
-//! let events = state.join("events.db");
+//! let state = directory.path(); // such as `.crossbridge`
+//! let store: StoreUrl = format!("sqlite:{}", state.join("events.db").display()).parse()?;
+//! let config = Config::default(); // `Config::load` reads crossbridge.yml
 //! let collector = Collector::start(
-//!     CollectorSettings::DEFAULT,
-//!     SpoolPlace::new(state, "events", Limits::DEFAULT),
-//!     GuardConfig { idempotent: true, ..GuardConfig::DEFAULT },
-//!     move |timeout| SqliteStore::open(&events, timeout),
+//!     config.profiling().collector.clone(),
+//!     SpoolPlace::new(state, &store.key(), config.profiling().spool),
+//!     config.path("profiling_storage")?.guard,
+//!     move |timeout| store.open(timeout),
 //! )?;
 //! let event = Event::new("id", "run", "test", EventType::TestEnd);
 //! assert_eq!(collector.record(event), Recorded::Accepted);
@@ -60,7 +63,7 @@
 //! ```
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -78,6 +81,7 @@ mod answer;
 mod desk;
 mod groups;
 mod hand;
+mod ids;
 mod plan;
 mod queue;
 mod scribe;
@@ -89,18 +93,26 @@ mod tests;
 
 pub use account::Account;
 pub use answer::{Ended, Flushed, Kept, NotDurable, NotKept, Recorded, StartError};
+use ids::Ids;
 use plan::ShipperPlan;
 use queue::{Pushed, Queue};
-use shared::Shared;
+use shared::{Shared, lock};
 use shipper::Shipper;
 use signals::Signals;
 
 /// Takes events from any thread and brings them to a store. See the [module](self) for the rules.
 pub struct Collector {
     settings: CollectorSettings,
+    ids: Ids,
     shared: Arc<Shared>,
+    /// Empty once it was shut down.
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    /// Only with a spool.
     scribe: Option<JoinHandle<()>>,
-    shipper: Option<JoinHandle<()>>,
+    shipper: JoinHandle<()>,
 }
 
 impl fmt::Debug for Collector {
@@ -164,17 +176,19 @@ impl Collector {
         };
         Ok(Self {
             settings,
+            ids: Ids::new(),
             shared,
-            scribe,
-            shipper: Some(shipper),
+            threads: Mutex::new(Some(Threads { scribe, shipper })),
         })
     }
 
-    /// Takes an event. See the [module](self) for what that means.
-    pub fn record(&self, event: Event) -> Recorded {
+    /// Takes an event. See the [module](self) for what that means. One whose id is empty gets one that no
+    /// other has.
+    pub fn record(&self, mut event: Event) -> Recorded {
         if !self.settings.sampling.takes(&event.run_id, &event.test_id) {
             return Recorded::SampledOut;
         }
+        self.ids.name(&mut event);
         match self.shared.queue.push(event) {
             Pushed::In { wake } => {
                 if wake {
@@ -194,13 +208,19 @@ impl Collector {
     ///
     /// [`NotDurable`], which says whether the event may get there yet.
     pub fn record_durable(&self, event: Event, deadline: Duration) -> Result<(), NotDurable> {
+        let drops = self.shared.queue.drops();
         match self.record(event) {
             Recorded::Accepted => {}
             // Whoever asks for a sample gets one.
             Recorded::SampledOut => return Ok(()),
             Recorded::Refused | Recorded::Lost => return Err(NotDurable::NoRoom),
         }
-        self.shared.wait_for_sync(self.shared.after(deadline))
+        self.shared.wait_for_sync(self.shared.after(deadline))?;
+        if self.shared.queue.drops() == drops {
+            Ok(())
+        } else {
+            Err(NotDurable::PerhapsDropped)
+        }
     }
 
     /// Takes events for somebody who is told at once what became of them, and returns when they are
@@ -218,6 +238,9 @@ impl Collector {
         }
         let sampling = &self.settings.sampling;
         events.retain(|event| sampling.takes(&event.run_id, &event.test_id));
+        for event in &mut events {
+            self.ids.name(event);
+        }
         let kept = events.len();
         if kept > 0 {
             self.shared
@@ -234,7 +257,7 @@ impl Collector {
 
     /// Waits until everything that was recorded before is in the spool, and then until the store has
     /// it, for `deadline` in all; says what is where. A store that is known to be down is not waited
-    /// for.
+    /// for. The books are read from the spool, so another process that keeps it locked can add up to 5 s.
     pub fn flush(&self, deadline: Duration) -> Flushed {
         let until = self.shared.after(deadline);
         let durable = self.shared.wait_for_sync(until);
@@ -254,28 +277,31 @@ impl Collector {
     /// Ends it: nothing is recorded any more, what is in memory goes to the spool, and what is in the
     /// spool to the store as far as `deadline` allows. A store that is known to be down is asked once
     /// more and not waited for.
+    ///
+    /// Other threads may still record: what they were told is accepted is in the answer. Called again,
+    /// it waits for the first call and has nothing to hand back.
     #[must_use = "it says what is not in the store, and hands back what is nowhere"]
-    pub fn shutdown(mut self, deadline: Duration) -> Ended {
-        self.close(deadline)
-    }
-
-    fn close(&mut self, deadline: Duration) -> Ended {
+    pub fn shutdown(&self, deadline: Duration) -> Ended {
         let until = self.shared.after(deadline);
+        let mut threads = lock(&self.threads);
+        let Some(Threads { scribe, shipper }) = threads.take() else {
+            let (account, left) = (self.account(), Vec::new());
+            return Ended { account, left };
+        };
         self.shared.queue.close();
         self.shared.groups.close();
         self.shared.signal(Signals::close);
-        if let Some(scribe) = self.scribe.take() {
+        if let Some(scribe) = scribe {
             // Local work, bounded by how long a lock of the spool is waited for.
             let _ = scribe.join();
         }
         self.shared.signal(|signals| signals.last_is_here = true);
-        if let Some(shipper) = self.shipper.take()
-            && self.shared.wait_for_shipper(until)
-        {
+        if self.shared.wait_for_shipper(until) {
             let _ = shipper.join();
         }
         // Otherwise it is inside an attempt, sees this at its end, and settles what it has shipped.
         let (account, left) = self.shared.end();
+        self.shared.signal(|signals| signals.end(left.is_empty()));
         Ended { account, left }
     }
 }
@@ -284,15 +310,16 @@ impl Drop for Collector {
     /// A collector that is dropped is shut down with a second for the store; what would be handed
     /// back is counted as lost and logged.
     fn drop(&mut self) {
-        if self.shipper.is_some() {
-            let ended = self.close(DROP_DEADLINE);
-            if !ended.left.is_empty() {
-                log::error!(
-                    target: Category::Persistence.target(),
-                    lost = ended.left.len();
-                    "the collector was dropped with events that nobody keeps"
-                );
-            }
+        if lock(&self.threads).is_none() {
+            return;
+        }
+        let ended = self.shutdown(DROP_DEADLINE);
+        if !ended.left.is_empty() {
+            log::error!(
+                target: Category::Persistence.target(),
+                lost = ended.left.len();
+                "the collector was dropped with events that nobody keeps"
+            );
         }
     }
 }

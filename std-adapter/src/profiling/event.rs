@@ -21,7 +21,7 @@ mod number;
 mod status;
 
 pub(in crate::profiling) use metadata::Entry;
-pub use metadata::Metadata;
+pub use metadata::{Iter as MetadataIter, Metadata};
 pub use number::{BadNumber, Millis, Seconds};
 pub use status::Status;
 
@@ -57,7 +57,8 @@ pub struct Event {
     pub duration_ms: Option<Millis>,
     /// When it was recorded, by the wall clock of the producer; `None` when the source does not say.
     pub created_at: Option<Timestamp>,
-    /// Everything else that was said about it.
+    /// Everything else that was said about it. Values are nested at most as deep as `serde_json` reads them,
+    /// 128 levels with the metadata itself: a deeper one is a dead letter of the spool.
     pub metadata: Metadata,
 }
 

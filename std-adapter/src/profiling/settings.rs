@@ -65,7 +65,7 @@ pub struct CollectorSettings {
     /// Where events wait for the store.
     pub durability: Durability,
     /// How long a recorded event may be in memory only, where the disk keeps up: where a commit takes no
-    /// longer than half of it.
+    /// longer than half of it. Less than 1 ms is taken for 1 ms.
     pub at_risk: Duration,
     /// Events in memory at most.
     pub queue_events: u64,
@@ -82,7 +82,7 @@ pub struct CollectorSettings {
     pub queue_bytes: u64,
     /// What happens to an event when either is reached.
     pub overflow: Overflow,
-    /// Which tests are recorded.
+    /// Which tests are recorded. Events without a test (an empty `test_id`) count as one test of their run.
     pub sampling: Sampling,
 }
 
@@ -104,6 +104,9 @@ impl Default for CollectorSettings {
         Self::DEFAULT
     }
 }
+
+/// Less, and a disk is busy with nothing but its own syncs: 1 ms.
+pub(crate) const LEAST_AT_RISK: Duration = Duration::from_millis(1);
 
 /// Where events wait for the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

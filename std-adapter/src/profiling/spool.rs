@@ -75,6 +75,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 
+pub(super) use append::Appended;
 pub use aside::ShipLock;
 pub use counts::SpoolCounts;
 pub use dead::{DeadLetter, Which};

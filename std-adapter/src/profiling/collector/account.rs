@@ -10,7 +10,7 @@ pub struct Account {
     pub stored: u64,
     /// Events on disk that the store has not taken yet.
     pub spooled: u64,
-    /// Events in this collector's memory.
+    /// Events in this collector's memory, or given back by its end.
     pub in_memory: u64,
     /// Events that the store refuses.
     pub dead_lettered: u64,

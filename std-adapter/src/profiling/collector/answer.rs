@@ -25,8 +25,12 @@ pub enum Recorded {
 /// Why an event is not known to be on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotDurable {
-    /// There is no room for it: it is nowhere.
+    /// There is no room for it, or the collector was shut down: it is nowhere.
     NoRoom,
+    /// Others were dropped or refused meanwhile, and it may have been one of them: as
+    /// [`Overflow`](crate::profiling::Overflow) says, or by the store where there is no spool. To record
+    /// it again under its id is harmless.
+    PerhapsDropped,
     /// It is in memory, and stays there until the spool can be used again. The text says why not.
     InMemory(String),
     /// It was not written in time; it is in memory or on disk.
@@ -37,6 +41,7 @@ impl fmt::Display for NotDurable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRoom => f.write_str("no room for another event"),
+            Self::PerhapsDropped => f.write_str("events were dropped meanwhile, perhaps this one"),
             Self::InMemory(reason) => write!(f, "in memory only: {reason}"),
             Self::TooLate => f.write_str("not on disk before the deadline"),
         }
@@ -110,7 +115,8 @@ impl std::error::Error for NotKept {
 pub struct Flushed {
     /// What is where.
     pub account: Account,
-    /// Whether everything recorded before the flush is at least in the spool.
+    /// Whether everything recorded before the flush is at least in the spool, but for what was dropped
+    /// for want of room: see [`Account::lost`].
     pub durable: Result<(), NotDurable>,
 }
 
@@ -119,7 +125,8 @@ pub struct Flushed {
 pub struct Ended {
     /// What was where at the end.
     pub account: Account,
-    /// Events that neither the spool nor the store could take.
+    /// Events that neither the spool nor the store could take, and without a spool those of an attempt
+    /// that has not ended: the store may get them all the same.
     pub left: Vec<Event>,
 }
 

@@ -1,17 +1,19 @@
 //! What the collector's threads share behind one lock: the spool, and what is in hand.
 
+use std::sync::Arc;
+
 use super::account::Account;
 use super::hand::Hand;
 use super::queue::Queue;
 use crate::logging::Category;
 use crate::profiling::event::{Event, heap};
 use crate::profiling::ingest::BATCH_EVENTS;
-use crate::profiling::spool::{Sent, Spool, SpoolCounts, SpoolError, chain};
+use crate::profiling::spool::{Appended, Sent, Spool, SpoolCounts, SpoolError, chain};
 
 /// What a desk needs of a spool; a test has one in virtual time.
 pub(super) trait Disk {
-    /// Keeps as many of the first ones as there is room for, and says how many.
-    fn append_front(&mut self, events: &[Event]) -> Result<usize, SpoolError>;
+    /// Keeps as many of the first ones as there is room for.
+    fn append_front(&mut self, events: &[Event]) -> Result<Appended, SpoolError>;
     fn counts(&mut self) -> Result<SpoolCounts, SpoolError>;
 }
 
@@ -19,8 +21,11 @@ pub(super) struct Desk<D> {
     pub(super) spool: Option<D>,
     /// Taken out of the queue and not handed over yet; still in memory.
     hand: Hand,
-    /// The same, on its way to the store: only without a spool.
-    in_flight: u64,
+    /// The same, on its way to the store: only without a spool. Shared with whoever sends it, for an
+    /// attempt that has not ended at the end is not known to succeed.
+    in_flight: Option<Arc<Vec<Event>>>,
+    /// Given back at the end: nobody here keeps it.
+    given_back: u64,
     handed_over: u64,
     /// Brought straight to the spool, in groups.
     pub(super) kept: u64,
@@ -36,7 +41,8 @@ impl<D: Disk> Desk<D> {
         Self {
             spool,
             hand: Hand::default(),
-            in_flight: 0,
+            in_flight: None,
+            given_back: 0,
             handed_over: 0,
             kept: 0,
             stored: 0,
@@ -61,7 +67,14 @@ impl<D: Disk> Desk<D> {
             return Ok(false);
         };
         let done = match spool.append_front(part) {
-            Ok(done) => done,
+            Ok(Appended {
+                done, lost_of_these, ..
+            }) => {
+                if lost_of_these > 0 {
+                    queue.on_dropped();
+                }
+                done
+            }
             Err(error) => {
                 self.failing = tell(self.failing, &error);
                 return Err(error);
@@ -87,19 +100,26 @@ impl<D: Disk> Desk<D> {
 
     /// Without a spool: the next events for the store. Nothing else is taken before they are
     /// [settled](Self::settle).
-    pub(super) fn take_batch(&mut self, queue: &Queue) -> Vec<Event> {
+    pub(super) fn take_batch(&mut self, queue: &Queue) -> Arc<Vec<Event>> {
         self.take(queue);
-        let batch = self.hand.take_part(BATCH_EVENTS, queue);
-        self.in_flight = count(batch.len());
+        let batch = Arc::new(self.hand.take_part(BATCH_EVENTS, queue));
+        self.in_flight = Some(Arc::clone(&batch));
         batch
     }
 
     /// Without a spool: what became of them.
-    pub(super) fn settle(&mut self, queue: &Queue, mut batch: Vec<Event>, sent: &Sent) {
+    pub(super) fn settle(&mut self, queue: &Queue, batch: Arc<Vec<Event>>, sent: &Sent) {
+        if self.in_flight.take().is_none() {
+            // They were given back meanwhile.
+            return;
+        }
+        let mut batch = Arc::unwrap_or_clone(batch);
         let rest = batch.split_off(sent.settled.min(batch.len()));
         let (events, bytes) = weight(&batch);
         drop(batch);
-        self.in_flight = 0;
+        if sent.shipped.refused > 0 {
+            queue.on_dropped();
+        }
         self.handed_over += events;
         self.dead += sent.shipped.refused;
         self.stored += events - sent.shipped.refused;
@@ -115,7 +135,8 @@ impl<D: Disk> Desk<D> {
     /// Where everything is, at one moment.
     pub(super) fn account(&mut self, queue: &Queue) -> Account {
         let tally = queue.tally();
-        let in_memory = tally.waiting + self.hand.len() + self.in_flight;
+        let in_flight = self.in_flight.as_ref().map_or(0, |batch| count(batch.len()));
+        let in_memory = tally.waiting + self.hand.len() + in_flight + self.given_back;
         let mut account = Account {
             accepted: in_memory + tally.dropped,
             in_memory,
@@ -146,15 +167,20 @@ impl<D: Disk> Desk<D> {
         account
     }
 
-    /// What is still in memory.
+    /// What is still in memory, also what is in an attempt that has not ended: the store may get it
+    /// all the same, and keeps one event per id.
     pub(super) fn take_rest(&mut self, queue: &Queue) -> Vec<Event> {
         self.hand.take(queue);
-        std::mem::take(&mut self.hand).into_rest()
+        let in_flight = self.in_flight.take();
+        let mut rest = in_flight.map(Arc::unwrap_or_clone).unwrap_or_default();
+        rest.extend(std::mem::take(&mut self.hand).into_rest());
+        self.given_back += count(rest.len());
+        rest
     }
 }
 
 impl Disk for Spool {
-    fn append_front(&mut self, events: &[Event]) -> Result<usize, SpoolError> {
+    fn append_front(&mut self, events: &[Event]) -> Result<Appended, SpoolError> {
         Self::append_front(self, events)
     }
 

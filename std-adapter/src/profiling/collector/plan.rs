@@ -32,6 +32,7 @@ use super::queue::Level;
 use super::signals::{Next, Signals};
 use crate::profiling::deliver::Patience;
 use crate::profiling::reach::Reach;
+use crate::profiling::settings::LEAST_AT_RISK;
 use crate::profiling::store::StoreError;
 
 /// What the thread between memory and spool does next.
@@ -50,7 +51,7 @@ pub(super) struct ScribePlan {
 
 impl ScribePlan {
     pub(super) fn new(at_risk: Duration, now: Instant) -> Self {
-        let period = at_risk / 2;
+        let period = half(at_risk);
         Self {
             period,
             due: now.saturating_add(period),
@@ -129,7 +130,7 @@ impl ShipperPlan {
 
     /// Straight from memory.
     pub(super) fn of_memory(at_risk: Duration) -> Self {
-        Self::new(at_risk / 2, true)
+        Self::new(half(at_risk), true)
     }
 
     const fn new(look: Duration, answers: bool) -> Self {
@@ -209,6 +210,12 @@ impl ShipperPlan {
         }
         self.reach.is_within()
     }
+}
+
+/// Half of what an event may be at risk. Nobody looks more often than twice a millisecond: a thread
+/// that rests for nothing at all keeps a processor busy.
+fn half(at_risk: Duration) -> Duration {
+    at_risk.max(LEAST_AT_RISK) / 2
 }
 
 /// How often the spool is looked at for what other processes have put there: 1 s.

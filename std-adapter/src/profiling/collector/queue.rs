@@ -27,6 +27,8 @@ pub(super) struct Queue {
     most_bytes: u64,
     overflow: Overflow,
     closed: AtomicBool,
+    /// How often events were dropped after they had been taken.
+    drops: AtomicU64,
     /// Chunks that are empty.
     spare: Mutex<Vec<Chunk>>,
 }
@@ -112,6 +114,7 @@ impl Queue {
             most_bytes,
             overflow,
             closed: AtomicBool::new(false),
+            drops: AtomicU64::new(0),
             spare: Mutex::default(),
         }
     }
@@ -119,6 +122,17 @@ impl Queue {
     /// Nothing comes in any more. What is in stays.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// Events were dropped after they had been taken, here or on their way.
+    pub(super) fn on_dropped(&self) {
+        self.drops.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often that has happened. Whoever finds the same number after a sync as before he recorded
+    /// an event knows that it was not among them.
+    pub(super) fn drops(&self) -> u64 {
+        self.drops.load(Ordering::SeqCst)
     }
 
     pub(super) fn push(&self, event: Event) -> Pushed {
@@ -149,6 +163,7 @@ impl Queue {
                 list.recorded += 1;
                 return Pushed::Dropped;
             };
+            self.on_dropped();
             let freed = heap::bytes(&oldest);
             self.release(1, freed);
             events_now -= 1;

@@ -96,6 +96,10 @@ impl<'s, S: EventStore> Shipper<'s, S> {
                 None => Ok(()),
             };
             self.heed(began, &sent);
+            if sent.error.is_some() {
+                // Another process may have a way to the store: a newer password, another network.
+                *right = None;
+            }
             settled?;
         }
         Ok(())

@@ -83,6 +83,16 @@ impl Signals {
         let _ = self.ask();
     }
 
+    /// Nobody works any more: whoever asks from now on is answered at once, as is whoever waits.
+    pub(super) fn end(&mut self, nothing_left: bool) {
+        self.out_of_reach = true;
+        if nothing_left {
+            self.on_done(u64::MAX);
+        } else {
+            self.on_failed(u64::MAX, "the collector was shut down".to_owned());
+        }
+    }
+
     /// For whoever has asked: the answer, until then.
     pub(super) fn answer(
         &self,

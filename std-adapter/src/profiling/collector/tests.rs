@@ -10,13 +10,14 @@ use tempfile::TempDir;
 use super::hand::Hand;
 use super::queue::{Level, Pushed, Queue};
 use super::shared::lock;
-use super::{Account, Collector, NotDurable, Recorded};
+use super::{Account, Collector, NotDurable, NotKept, Recorded};
 use crate::profiling::store::{StoreError, Trouble};
 use crate::profiling::{
     CollectorSettings, Durability, Event, EventStore, EventType, Limits, MemoryStore, Overflow, Sampling,
     SpoolPlace, Written,
 };
 
+mod answers;
 mod virtual_time;
 mod world;
 
@@ -241,6 +242,7 @@ fn without_a_spool_the_store_is_what_is_waited_for() {
     let mut poison = event(1);
     "poison".clone_into(&mut poison.test_id);
     assert_eq!(collector.record(poison), Recorded::Accepted);
+    balanced(collector.flush(LONG).account);
     collector.record_durable(event(0), LONG).unwrap();
     assert_eq!(shop.ids(), ["e00000"]);
     let account = balanced(collector.flush(LONG).account);
@@ -292,11 +294,17 @@ fn whole_tests_are_sampled() {
 #[test]
 fn nothing_is_taken_after_the_end() {
     let (directory, shop) = (TempDir::new().unwrap(), Shop::default());
-    let mut collector = start(&directory, CollectorSettings::DEFAULT, Limits::DEFAULT, &shop);
+    let collector = start(&directory, CollectorSettings::DEFAULT, Limits::DEFAULT, &shop);
     assert_eq!(collector.record(event(0)), Recorded::Accepted);
-    let ended = collector.close(LONG);
+    let ended = collector.shutdown(LONG);
     assert_eq!((balanced(ended.account).stored, ended.left.len()), (1, 0));
     assert_eq!(collector.record(event(1)), Recorded::Refused);
+    assert_eq!(collector.record_durable(event(1), LONG), Err(NotDurable::NoRoom));
+    assert!(matches!(collector.keep(group("late", 2)), Err(NotKept::Closed)));
+    // Nobody is left who could do anything, and nothing is left to do.
+    assert_eq!(collector.flush(Duration::MAX).durable, Ok(()));
+    let again = collector.shutdown(Duration::MAX);
+    assert_eq!((again.account, again.left.len()), (ended.account, 0));
 }
 
 #[test]

@@ -21,6 +21,10 @@ use serde_json::{Map, Value};
 /// metadata.insert("status", "failed".into());
 /// assert_eq!(serde_json::to_string(&metadata)?, r#"{"attempts":1,"status":"failed"}"#);
 /// assert_eq!(metadata["attempts"], 1);
+/// metadata.remove("status");
+/// for (name, value) in &metadata {
+///     assert_eq!((name, value.as_u64()), ("attempts", Some(1)));
+/// }
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Default, PartialEq)]
@@ -68,6 +72,18 @@ impl Metadata {
         self.0.get(place).map(|(_, value)| value)
     }
 
+    /// The same, to change it.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
+        let place = self.place(name).ok()?;
+        self.0.get_mut(place).map(|(_, value)| value)
+    }
+
+    /// Takes a name and its value out, and returns the value.
+    pub fn remove(&mut self, name: &str) -> Option<Value> {
+        let place = self.place(name).ok()?;
+        Some(self.0.remove(place).1)
+    }
+
     /// Whether there is such a name.
     #[must_use]
     pub fn contains_key(&self, name: &str) -> bool {
@@ -90,8 +106,8 @@ impl Metadata {
     }
 
     /// The entries, in the order of their names.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    pub fn iter(&self) -> Iter<'_> {
+        Iter(self.0.iter())
     }
 
     /// How many entries there are.
@@ -108,6 +124,33 @@ impl Metadata {
 
     fn place(&self, name: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|(known, _)| known.as_ref().cmp(name))
+    }
+}
+
+/// The entries of [`Metadata`], in the order of their names.
+#[derive(Clone, Debug)]
+pub struct Iter<'m>(std::slice::Iter<'m, Entry>);
+
+impl<'m> Iterator for Iter<'m> {
+    type Item = (&'m str, &'m Value);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|(name, value)| (name.as_ref(), value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+impl<'m> IntoIterator for &'m Metadata {
+    type Item = (&'m str, &'m Value);
+    type IntoIter = Iter<'m>;
+
+    fn into_iter(self) -> Iter<'m> {
+        self.iter()
     }
 }
 
@@ -224,7 +267,13 @@ mod tests {
             for name in ["", "a", "bc", "z"] {
                 prop_assert_eq!(collected.get(name), map.get(name));
                 prop_assert_eq!(collected.contains_key(name), map.contains_key(name));
+                prop_assert_eq!(collected.get_mut(name).map(Value::take), map.get_mut(name).map(Value::take));
             }
+            for name in ["", "a", "bc", "z"] {
+                prop_assert_eq!(collected.remove(name), map.remove(name));
+            }
+            let left: Vec<_> = (&collected).into_iter().collect();
+            prop_assert_eq!(left, map.iter().map(|(name, value)| (name.as_str(), value)).collect::<Vec<_>>());
             prop_assert_eq!(Map::from(collected), map);
         }
     }

@@ -1,5 +1,6 @@
 //! Events in.
 
+use std::io;
 use std::ops::Range;
 
 use crossbridge_core::FaultKind;
@@ -22,7 +23,7 @@ impl Spool {
     /// # Errors
     ///
     /// [`SpoolError`], and none of them is kept: there is no room, the disk is full, another process
-    /// held the lock for 5 s, the file cannot be written.
+    /// held the lock for 5 s, the file cannot be written, or somebody has deleted it.
     pub fn append(&mut self, events: &[Event]) -> Result<u64, SpoolError> {
         Ok(self.append_share(events, Share::AsPolicySays)?.lost)
     }
@@ -38,19 +39,26 @@ impl Spool {
         Ok(self.append_share(events, Share::All)?.lost)
     }
 
-    /// Keeps the events; with [`Overflow::Refuse`] as many of the first ones as there is room for. How many
-    /// are done with.
+    /// Keeps the events; with [`Overflow::Refuse`] as many of the first ones as there is room for.
     ///
     /// # Errors
     ///
     /// As from [`append`](Self::append): there is no room for the first one either.
-    pub(in crate::profiling) fn append_front(&mut self, events: &[Event]) -> Result<usize, SpoolError> {
-        Ok(self.append_share(events, Share::Front)?.done)
+    pub(in crate::profiling) fn append_front(&mut self, events: &[Event]) -> Result<Appended, SpoolError> {
+        self.append_share(events, Share::Front)
     }
 
     fn append_share(&mut self, events: &[Event], share: Share) -> Result<Appended, SpoolError> {
         if events.is_empty() {
             return Ok(Appended::default());
+        }
+        // SQLite writes on to a file that somebody has deleted, and nobody would find it there.
+        if !self.path.exists() {
+            return Err(SpoolError::Io {
+                doing: "append to",
+                path: self.path.clone(),
+                source: io::Error::new(io::ErrorKind::NotFound, "somebody has deleted it"),
+            });
         }
         // Without a reserve, what is appended now could not leave a full disk.
         if let Err(error) = reserve::keep(&self.path)
@@ -99,12 +107,26 @@ struct Terms<'l> {
     shipping: i64,
 }
 
+/// What became of a batch.
 #[derive(Clone, Copy, Debug, Default)]
-struct Appended {
+pub(in crate::profiling) struct Appended {
     /// Events of the batch that are in the spool, or lost.
-    done: usize,
+    pub(in crate::profiling) done: usize,
     /// Events that were dropped, of these or earlier ones.
     lost: u64,
+    /// Events of the batch that were dropped.
+    pub(in crate::profiling) lost_of_these: u64,
+}
+
+impl Appended {
+    /// So many are in the spool.
+    #[cfg(test)]
+    pub(in crate::profiling) fn all(done: usize) -> Self {
+        Self {
+            done,
+            ..Self::default()
+        }
+    }
 }
 
 fn append(
@@ -144,7 +166,8 @@ fn append(
     };
     let coming = events.get(kept.clone()).unwrap_or_default();
     let sizes = sizes.get(kept).unwrap_or_default();
-    change.lost += signed(count(events) - count(coming));
+    let lost_of_these = count(events) - count(coming);
+    change.lost += signed(lost_of_these);
     change.spooled += signed(count(coming));
     change.bytes += signed(sizes.iter().sum());
     let sql = insert_sql();
@@ -159,6 +182,7 @@ fn append(
     Ok(Appended {
         done: events.len(),
         lost: u64::try_from(change.lost).unwrap_or(0),
+        lost_of_these,
     })
 }
 

@@ -172,7 +172,7 @@ fn at_the_bound_the_policy_decides() {
         "{error}"
     );
     // Whoever can wait with the others keeps the first ones.
-    assert_eq!(spool.append_front(&events(3..6)).unwrap(), 1);
+    assert_eq!(spool.append_front(&events(3..6)).unwrap().done, 1);
     let error = spool.append_front(&events(4..6)).unwrap_err();
     assert!(matches!(error, SpoolError::NoRoom { spooled: 4, .. }), "{error}");
     assert_eq!(ids(&mut spool).join(" "), "e0 e1 e2 e3");

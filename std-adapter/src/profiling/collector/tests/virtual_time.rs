@@ -56,7 +56,7 @@ fn any_settings() -> impl Strategy<Value = CollectorSettings> {
         1 => Just(Overflow::DropOldest),
         1 => Just(Overflow::DropNewest),
     ];
-    (durability, overflow, 1..600_u64, 12..20_u32, millis(1..400)).prop_map(
+    (durability, overflow, 1..600_u64, 12..20_u32, millis(0..400)).prop_map(
         |(durability, overflow, queue_events, size, at_risk)| CollectorSettings {
             durability,
             overflow,

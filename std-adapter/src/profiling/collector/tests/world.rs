@@ -243,10 +243,7 @@ impl World {
 
     /// What nobody has taken, as a shutdown hands it back, and what lasts.
     pub(super) fn take_apart(mut self) -> (Vec<u32>, Option<ModelSpool>, Store) {
-        let mut left: Vec<u32> = self.desk.take_rest(&self.queue).iter().map(number).collect();
-        if let Place::Works { job, .. } = self.shipper.1 {
-            left.extend(job.batch.iter().map(number));
-        }
+        let left = self.desk.take_rest(&self.queue).iter().map(number).collect();
         (left, self.desk.spool, self.store)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 
 use super::super::super::desk::Disk;
-use crate::profiling::spool::{Dead, SpoolCounts, SpoolError};
+use crate::profiling::spool::{Appended, Dead, SpoolCounts, SpoolError};
 use crate::profiling::{Event, EventType};
 
 /// How a store is.
@@ -68,7 +68,7 @@ impl ModelSpool {
 }
 
 impl Disk for ModelSpool {
-    fn append_front(&mut self, events: &[Event]) -> Result<usize, SpoolError> {
+    fn append_front(&mut self, events: &[Event]) -> Result<Appended, SpoolError> {
         let room = self.room.saturating_sub(self.waiting.len());
         if self.broken || room == 0 {
             let path = PathBuf::new();
@@ -79,7 +79,7 @@ impl Disk for ModelSpool {
         self.given.extend(events.iter().map(number));
         self.counts.accepted += long(events.len());
         self.counts.spooled += long(events.len());
-        Ok(events.len())
+        Ok(Appended::all(events.len()))
     }
 
     fn counts(&mut self) -> Result<SpoolCounts, SpoolError> {

@@ -1,5 +1,6 @@
 //! The two threads of a collector as actors.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbridge_core::{CallError, Instant, StopReason};
@@ -26,7 +27,7 @@ pub(super) struct Write {
 pub(super) struct Send {
     began: Instant,
     /// Of memory; those of the spool are there.
-    pub(super) batch: Vec<Event>,
+    batch: Arc<Vec<Event>>,
     ids: Vec<u32>,
 }
 
@@ -151,7 +152,7 @@ impl World {
         if self.shipper.0.is_last() && self.desk.spool.is_some() {
             self.desk.write_rest(&self.queue);
         }
-        let mut batch = Vec::new();
+        let mut batch = Arc::default();
         let ids: Vec<u32> = match &self.desk.spool {
             Some(spool) => spool.waiting.iter().take(BATCH_EVENTS).copied().collect(),
             None => {
