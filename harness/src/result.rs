@@ -22,7 +22,7 @@ use crate::world::{self, RunError};
 use counts::ratio;
 use recovery::Recovery;
 
-pub use control::{ControlResult, without_faults};
+pub use control::without_faults;
 pub use counts::{
     AttemptCounts, BreakerCounts, CallCounts, ClientResult, DependencyCounts, LatencyMs, RefusedCounts,
     SeriesResult,
@@ -77,7 +77,7 @@ pub struct ReplayResult {
     pub exercised: BTreeMap<String, BTreeMap<&'static str, u64>>,
     /// The same seed without the faults.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub control: Option<ControlResult>,
+    pub control: Option<ClientResult>,
     /// The same scenario under other seeds, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seeds: Option<SeedsResult>,
@@ -187,7 +187,7 @@ impl ReplayResult {
     }
 
     /// With the same seed without the faults: promises may be about both.
-    pub fn set_control(&mut self, scenario: &Scenario, control: ControlResult) {
+    pub fn set_control(&mut self, scenario: &Scenario, control: ClientResult) {
         self.control = Some(control);
         if scenario.is_about("control.") {
             self.judge(scenario);
@@ -260,7 +260,10 @@ pub fn watched(
         let calm = without_faults(scenario);
         let control = calm.map(|calm| world::run(&calm, seed, None, &mut |_| {}));
         let control = control.transpose()?;
-        result.set_control(scenario, ControlResult::new(control.as_ref().unwrap_or(&outcome)));
+        result.set_control(
+            scenario,
+            ClientResult::of_all(control.as_ref().unwrap_or(&outcome)),
+        );
     }
     Ok((result, outcome.ledger))
 }

@@ -16,7 +16,7 @@ use crossbridge_core::time::nanos;
 use crossbridge_harness::report::text::{Paint, page};
 use crossbridge_harness::report::{self, Replay, html, junit, timeline};
 use crossbridge_harness::result::{
-    ControlResult, GridResult, ReplayResult, Sample, SeedsResult, Verdict, flags, without_faults,
+    ClientResult, GridResult, ReplayResult, Sample, SeedsResult, Verdict, flags, without_faults,
 };
 use crossbridge_harness::scenario::{Grid, Scenario};
 use crossbridge_harness::world::{self, Outcome, RunError};
@@ -157,7 +157,10 @@ fn replay<'s>(
 ) -> Result<Replay<'s>, Failed> {
     let (outcome, control) = pair(scenario, seed, trace)?;
     let mut result = ReplayResult::new(scenario, seed, &outcome);
-    result.set_control(scenario, ControlResult::new(control.as_ref().unwrap_or(&outcome)));
+    result.set_control(
+        scenario,
+        ClientResult::of_all(control.as_ref().unwrap_or(&outcome)),
+    );
     if let Some(count) = count {
         let seeds = seeds::seeds(seed, usize::try_from(count).unwrap_or(usize::MAX));
         let bar = Bar::new(u64::from(count), "all seeds", &scenario.name);

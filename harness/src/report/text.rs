@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use super::lanes::{figure, lanes};
 use super::story::story;
 use crate::recorder::Ledger;
-use crate::result::{CallCounts, ControlResult, LatencyMs, ReplayResult, Verdict};
+use crate::result::{CallCounts, ClientResult, LatencyMs, ReplayResult, Verdict};
 use crate::scenario::Scenario;
 use crate::uses::never;
 
@@ -243,7 +243,7 @@ pub(super) fn latency_line(latency: &LatencyMs) -> String {
 }
 
 /// The same seed without the faults, in a line.
-fn control_line(control: &ControlResult) -> String {
+fn control_line(control: &ClientResult) -> String {
     let mut line = format!(
         "without the faults {}",
         calls_line(&control.calls, control.goodput)

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::tally::{BUCKET_SECONDS, Counts, Series};
+use crate::world::Outcome;
 
 /// Calls: `offered = succeeded + failed + refused + in_flight`, exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -135,18 +136,18 @@ pub struct DependencyCounts {
     pub peak_in_flight: u64,
 }
 
-/// A group of clients.
-#[derive(Clone, Debug, Serialize)]
+/// A group of clients, or all of them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClientResult {
-    /// Its calls.
+    /// Their calls.
     pub calls: CallCounts,
-    /// Its attempts.
+    /// Their attempts.
     pub attempts: AttemptCounts,
-    /// Attempts per first attempt.
+    /// Attempts per first attempt; null without any.
     pub amplification: Option<f64>,
-    /// The share of offered calls that succeeded.
+    /// The share of offered calls that succeeded; null without any.
     pub goodput: Option<f64>,
-    /// Latency of calls that succeeded.
+    /// Latency of calls that succeeded; null without any.
     pub latency_ms: Option<LatencyMs>,
     /// By second, for windows; not printed.
     #[serde(skip)]
@@ -154,6 +155,12 @@ pub struct ClientResult {
 }
 
 impl ClientResult {
+    /// The counts of all clients of a run.
+    #[must_use]
+    pub fn of_all(outcome: &Outcome) -> Self {
+        Self::of(&outcome.ledger.total)
+    }
+
     pub(super) fn of(counts: &Counts) -> Self {
         Self {
             calls: CallCounts::of(counts),

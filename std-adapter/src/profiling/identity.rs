@@ -17,7 +17,7 @@
 //!
 //! XXH3 is no cryptographic hash: two files of one fingerprint do not come about, but can be
 //! constructed. Who does it has written both, and hides nothing that could not have been left out.
-//! SHA-256 takes two to four times as long as reading the report.
+//! SHA-256 takes up to two and a half times as long as a bare pass over a report.
 //!
 //! [XXH3]: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
 

@@ -48,6 +48,7 @@
 //! ```
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Weak;
 use std::time::{Duration, UNIX_EPOCH};
@@ -76,6 +77,7 @@ mod take;
 mod tests;
 
 pub(super) use append::Appended;
+use aside::Inode;
 pub use aside::ShipLock;
 pub use counts::SpoolCounts;
 pub use dead::{DeadLetter, Which};
@@ -91,6 +93,8 @@ pub struct Spool {
     path: PathBuf,
     limits: Limits,
     connection: Connection,
+    /// Which file is open.
+    inode: Inode,
     /// Held shared as long as the file is open, so that nobody moves it away.
     presence: File,
     /// The last row of what was taken and may be on its way to the store.
@@ -120,6 +124,7 @@ impl Spool {
             opened => opened?,
         };
         Ok(Self {
+            inode: Inode::of(&path).map_err(|source| aside::failed("find", path.clone(), source))?,
             path,
             limits,
             connection,
@@ -224,8 +229,21 @@ impl Spool {
         }
         // Also where it could not be moved: the next call says the same again.
         self.connection = schema::connect(&self.path)?;
+        self.inode =
+            Inode::of(&self.path).map_err(|source| aside::failed("find", self.path.clone(), source))?;
         self.set_aside.push(moved?);
         Ok(())
+    }
+
+    /// Fails where the file that is open has been deleted, also if there is another one of its name by
+    /// now: SQLite would write on, and nobody would find it.
+    fn still_there(&self, doing: &'static str) -> Result<(), SpoolError> {
+        let source = match Inode::of(&self.path) {
+            Ok(inode) if inode == self.inode => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => error,
+            Ok(_) | Err(_) => io::Error::new(io::ErrorKind::NotFound, "somebody has deleted it"),
+        };
+        Err(aside::failed(doing, self.path.clone(), source))
     }
 }
 

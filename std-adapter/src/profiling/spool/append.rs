@@ -1,6 +1,5 @@
 //! Events in.
 
-use std::io;
 use std::ops::Range;
 
 use crossbridge_core::FaultKind;
@@ -52,14 +51,7 @@ impl Spool {
         if events.is_empty() {
             return Ok(Appended::default());
         }
-        // SQLite writes on to a file that somebody has deleted, and nobody would find it there.
-        if !self.path.exists() {
-            return Err(SpoolError::Io {
-                doing: "append to",
-                path: self.path.clone(),
-                source: io::Error::new(io::ErrorKind::NotFound, "somebody has deleted it"),
-            });
-        }
+        self.still_there("append to")?;
         // Without a reserve, what is appended now could not leave a full disk.
         if let Err(error) = reserve::keep(&self.path)
             && reserve::is_full(&error)

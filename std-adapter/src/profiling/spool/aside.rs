@@ -49,6 +49,30 @@ pub(super) fn announce(path: &Path) -> Result<File, SpoolError> {
     Ok(file)
 }
 
+/// What tells a file from another one that has its name later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Inode {
+    device: u64,
+    number: u64,
+}
+
+impl Inode {
+    /// Of the file that has this name now. It is not opened for that: to close it would let go of the
+    /// locks that SQLite holds on it in this process.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let found = fs::metadata(path)?;
+        #[cfg(unix)]
+        let (device, number) = {
+            use std::os::unix::fs::MetadataExt as _;
+            (found.dev(), found.ino())
+        };
+        // Elsewhere a file that is open cannot be deleted.
+        #[cfg(not(unix))]
+        let (device, number) = (0, u64::from(found.is_file()));
+        Ok(Self { device, number })
+    }
+}
+
 /// Moves a damaged file and its journal away, if nobody else has it open; where to.
 pub(super) fn put_aside(path: &Path, presence: &File) -> Result<PathBuf, SpoolError> {
     let lock = || beside(path, ".open");
@@ -106,6 +130,6 @@ pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-fn failed(doing: &'static str, path: PathBuf, source: io::Error) -> SpoolError {
+pub(super) fn failed(doing: &'static str, path: PathBuf, source: io::Error) -> SpoolError {
     SpoolError::Io { doing, path, source }
 }

@@ -102,6 +102,7 @@ impl Spool {
 
     /// Keeps an event that never was in the spool, beside the reason.
     pub(super) fn bury_event(&mut self, event: &Event, reason: &str) -> Result<(), SpoolError> {
+        self.still_there("append to")?;
         let now = now_millis();
         self.write("append to", |transaction, _| {
             let id = &event.event_id;

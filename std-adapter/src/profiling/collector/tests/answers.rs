@@ -201,15 +201,23 @@ fn whoever_records_while_it_is_shut_down_loses_nothing_that_was_accepted() {
 
 #[test]
 fn a_spool_that_somebody_has_deleted_keeps_nothing_and_says_so() {
-    let (directory, shop) = (TempDir::new().unwrap(), Shop::down());
-    let collector = start(&directory, CollectorSettings::DEFAULT, Limits::DEFAULT, &shop);
-    collector.record_durable(event(0), LONG).unwrap();
-    std::fs::remove_dir_all(directory.path().join("spool")).unwrap();
-    let late = collector.record_durable(event(1), LONG).unwrap_err();
-    assert!(
-        matches!(&late, NotDurable::InMemory(reason) if reason.starts_with("spool: append to ")),
-        "{late}"
-    );
-    let ended = collector.shutdown(LONG);
-    assert_eq!((balanced(ended.account).in_memory, ended.left.len()), (1, 1));
+    for another in [false, true] {
+        let (directory, shop) = (TempDir::new().unwrap(), Shop::down());
+        let start = || start(&directory, CollectorSettings::DEFAULT, Limits::DEFAULT, &shop);
+        let collector = start();
+        collector.record_durable(event(0), LONG).unwrap();
+        std::fs::remove_dir_all(directory.path().join("spool")).unwrap();
+        // Another one of its name, for whoever has come later.
+        let later = another.then(start);
+        let late = collector.record_durable(event(1), LONG).unwrap_err();
+        assert!(
+            matches!(&late, NotDurable::InMemory(reason) if reason.starts_with("spool: append to ")),
+            "{late}"
+        );
+        let ended = collector.shutdown(LONG);
+        assert_eq!((balanced(ended.account).in_memory, ended.left.len()), (1, 1));
+        if let Some(later) = later {
+            later.record_durable(event(2), LONG).unwrap();
+        }
+    }
 }
